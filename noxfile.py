@@ -136,3 +136,15 @@ def peers(session: nox.Session) -> None:
     """Print what LangGraph and Burr cost for the same steps."""
     session.install(".", "--group", "peers")
     session.run("python", "benchmarks/peers.py", *session.posargs)
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Change the machine in every way that a test should notice, and show what none did."""
+    session.install("--editable", ".[demo]", "--group", "mutants")
+    session.run("mutmut", "run", *session.posargs)
+    results = str(session.run("mutmut", "results", silent=True))
+    survivors = re.findall(r"(\S+): (?:survived|no tests)", results)
+    for mutant in survivors:
+        session.run("mutmut", "show", mutant)
+    session.log(f"{len(survivors)} mutants survived.")
