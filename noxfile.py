@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2025.11.12"
+nox.needs_version = ">=2026.4.10"
 nox.options.default_venv_backend = "uv"
 # Whoever has only some of the interpreters still gets a result, on CI machines too; nox names every
 # session that it skipped. `--error-on-missing-interpreters` is for machines that have them all.
