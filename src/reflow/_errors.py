@@ -1,0 +1,70 @@
+"""The errors of reflow: one small tree, by who is at fault."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class ReflowError(Exception):
+    """The base of every error that reflow itself raises."""
+
+
+class FlowError(ReflowError):
+    """The author of the flow did something that can't work.
+
+    Raised for a faulty declaration (all faults of it at once), for a `when=` that reads a step
+    declared at or after its own, for a key of another flow, for a second `run.drive()`, and for
+    using a visit outside of it.
+    """
+
+
+class GoBackError(ReflowError):
+    """A request (to go back, to jump ahead, to answer, to skip) was refused; nothing changed.
+
+    Attributes:
+        refused: why each bad target was refused, by step id, in the order requested. Empty when
+            the request as a whole made no sense (no target at all).
+    """
+
+    refused: Mapping[str, str]
+
+    def __init__(self, message: str, refused: Mapping[str, str]) -> None:
+        """Keep the reasons beside the sentence that is made of them."""
+        super().__init__(message)
+        self.refused = dict(refused)
+
+
+class RunFinishedError(ReflowError):
+    """A request came after the run had ended; nothing changed.
+
+    Whoever listens for commands beside a run handles this one: a command may always arrive in
+    the moment the run has just ended.
+    """
+
+
+class StepNotDoneError(ReflowError, LookupError):
+    """A step was read that has no answer to read: the message says which one and why."""
+
+
+class StepFailedError(StepNotDoneError):
+    """A step was read that failed: its own exception is the `__cause__`."""
+
+
+class MachineError(ReflowError):
+    """An event that is impossible in the state the machine is in; the state is unchanged.
+
+    A defect of reflow, or of rows that were tampered with: never of a flow or of a request.
+    """
+
+
+def listed(faults: Iterable[str]) -> str:
+    """Join several faults into one message, one to a line where there is more than one."""
+    lines = list(faults)
+    return (
+        lines[0]
+        if len(lines) == 1
+        else "\n".join(["several faults:", *lines]).replace("\n", "\n  - ")
+    )

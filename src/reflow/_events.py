@@ -1,0 +1,275 @@
+"""The events of a run: the machine's input and the observer's news, one vocabulary for both.
+
+Steps are named by their ids, so that an event means the same in another process.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias, final
+
+import attrs
+
+from ._compat import override
+
+
+@final
+class Reason(enum.Enum):
+    """Why a step was entered: of those that apply, the first in this order."""
+
+    RECOVERED = "recovered"
+    """The visit was under way when the process that ran it died."""
+    REQUESTED = "requested"
+    """Someone went back, or jumped ahead, to this step."""
+    STALE = "stale"
+    """What the earlier outcome was based on has changed."""
+    RESUMED = "resumed"
+    """The visit before this one was interrupted."""
+    FIRST = "first"
+    """The step's turn came for the first time."""
+
+
+def shown(value: object, *, sensitive: bool) -> str:
+    """Give the text of a value, or of an exception, for a text that may end up anywhere.
+
+    An exception of a sensitive step often quotes the value it choked on, so only its type shows.
+    """
+    if not sensitive:
+        return repr(value)
+    if isinstance(value, BaseException):
+        return f"<{type(value).__name__}, sensitive>"
+    return "<sensitive>"
+
+
+@attrs.frozen
+class _Visible:
+    """What a class that carries a value prints: every field, but no sensitive value."""
+
+    @override
+    def __repr__(self) -> str:
+        sensitive = bool(getattr(self, "sensitive", False))
+        fields = (
+            f"{field.name}="
+            + shown(
+                getattr(self, field.name),
+                sensitive=sensitive and field.name in {"value", "exception"},
+            )
+            for field in attrs.fields(type(self))
+            if field.name != "sensitive"
+        )
+        return f"{type(self).__name__}({', '.join(fields)})"
+
+
+@final
+@attrs.frozen
+class RunStarted:
+    """`drive()` began."""
+
+    flow: str
+
+
+@final
+@attrs.frozen
+class RunCompleted:
+    """Every step is settled."""
+
+
+@final
+@attrs.frozen(repr=False)
+class RunFailed(_Visible):
+    """An exception ended the run."""
+
+    exception: BaseException
+    sensitive: bool = False
+    """Whether it came from a sensitive step."""
+
+
+@final
+@attrs.frozen
+class RunCancelled:
+    """Cancellation from outside ended the run."""
+
+
+@final
+@attrs.frozen
+class RunStopped:
+    """`run.stop(reason)` or `visit.stop(reason)` ended the run."""
+
+    reason: str
+
+
+@final
+@attrs.frozen
+class StepEntered:
+    """A visit begins."""
+
+    step: str
+    number: int
+    """The number of the visit, from 1."""
+    reason: Reason
+
+
+@final
+@attrs.frozen(repr=False)
+class StepCompleted(_Visible):
+    """A visit returned an answer."""
+
+    step: str
+    number: int
+    value: object
+    changed: bool
+    """Whether the outcome differs from the one the step had when it last settled."""
+    sensitive: bool = False
+
+
+@final
+@attrs.frozen(repr=False)
+class StepFailed(_Visible):
+    """A visit, or the step's condition, raised an exception."""
+
+    step: str
+    number: int
+    """The number of the visit; of the latest one, or 0, when the condition raised."""
+    exception: Exception
+    changed: bool
+    in_condition: bool = False
+    sensitive: bool = False
+
+
+@final
+@attrs.frozen
+class StepSkipped:
+    """A step settled without an answer: its condition doesn't hold, or someone skipped it."""
+
+    step: str
+    changed: bool
+    by_condition: bool
+
+
+@final
+@attrs.frozen(repr=False)
+class StepInterrupted(_Visible):
+    """A visit ended without an outcome, because of a request; the step resumes later."""
+
+    step: str
+    number: int
+    exception: Exception | None = None
+    """What the step's cleanup raised."""
+    sensitive: bool = False
+
+
+@final
+@attrs.frozen(repr=False)
+class StepAnswered(_Visible):
+    """A step was given its answer from outside."""
+
+    step: str
+    value: object
+    changed: bool
+    sensitive: bool = False
+
+
+@final
+@attrs.frozen(repr=False)
+class AnswerSuperseded(_Visible):
+    """A visit returned an answer although the step had been answered or skipped meanwhile."""
+
+    step: str
+    number: int
+    value: object
+    sensitive: bool = False
+
+
+@final
+@attrs.frozen(repr=False)
+class CleanupFailed(_Visible):
+    """A visit that ended because the step was answered or skipped raised in its cleanup."""
+
+    step: str
+    number: int
+    exception: Exception
+    sensitive: bool = False
+
+
+@final
+@attrs.frozen(repr=False)
+class CallbackFailed(_Visible):
+    """`on_completed` raised for a completed step; its answer stays."""
+
+    step: str
+    exception: Exception
+    sensitive: bool = False
+
+
+@final
+@attrs.frozen
+class GoBackRequested:
+    """Steps were asked for, in this order."""
+
+    steps: tuple[str, ...]
+    ahead: bool = False
+    """Whether steps not visited yet were allowed (`jump_ahead`)."""
+
+
+@final
+@attrs.frozen
+class ConditionEvaluated:
+    """A step's `when=` was evaluated."""
+
+    step: str
+    holds: bool | None
+    """What it returned; None when it raised, or read a step that isn't settled."""
+    read: tuple[str, ...]
+    """The steps it read, in flow order."""
+    changed: bool = False
+    """Whether an answer given while the condition was open now counts as a change."""
+
+
+@final
+@attrs.frozen
+class StepsMadeStale:
+    """An outcome changed, and with it what was based on it. Follows the event that changed it."""
+
+    by: str
+    steps: tuple[str, ...]
+    """The steps that run again, in flow order."""
+    in_doubt: tuple[str, ...] = ()
+    """The steps whose condition is evaluated again, in flow order."""
+
+
+@final
+@attrs.frozen
+class RequestsDropped:
+    """Requests fell behind a point of no return before their turn came."""
+
+    by: str
+    """The point of no return that was done meanwhile."""
+    steps: tuple[str, ...]
+
+
+StepEvent: TypeAlias = (
+    StepEntered
+    | StepCompleted
+    | StepFailed
+    | StepSkipped
+    | StepInterrupted
+    | StepAnswered
+    | AnswerSuperseded
+    | CleanupFailed
+    | CallbackFailed
+    | ConditionEvaluated
+)
+"""The events that are about one step."""
+
+Event: TypeAlias = (
+    RunStarted
+    | RunCompleted
+    | RunFailed
+    | RunCancelled
+    | RunStopped
+    | StepEvent
+    | GoBackRequested
+    | StepsMadeStale
+    | RequestsDropped
+)
+"""Every event there is; a `match` over it can end in `assert_never`."""

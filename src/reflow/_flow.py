@@ -1,0 +1,320 @@
+"""The facade: a flow, its declaration, and what starts from it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, final, overload
+
+from ._compat import TypeVar as DefaultTypeVar
+from ._compat import annotations_of, override
+from ._errors import FlowError, listed
+from ._run import Visit, make_run
+from ._step import AnyStep, Plan, Step, StepOptions, make_step
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ._requests import Observer
+    from ._results import Results
+    from ._run import OnCompleted, Run
+
+T = TypeVar("T")
+D = DefaultTypeVar("D", default=None)
+D_co = TypeVar("D_co", covariant=True)
+
+
+class StepDecorator(Protocol[D_co]):
+    """What `flow.step(...)` gives: it makes a step of an async function."""
+
+    def __call__(self, function: Callable[[Visit[D_co]], Awaitable[T]], /) -> Step[T]:
+        """Declare the function as the flow's next step."""
+        ...
+
+
+@final
+class Flow(Generic[D]):
+    """An ordered list of interactive async steps.
+
+    `D` is the type of what the steps reach as `visit.deps`; it defaults to None. Declare the steps
+    with `flow.step`, in the order in which they are to run. A flow keeps no state of its runs: any
+    number of them may be under way at once. A step that is declared after a run was prepared is
+    not part of that run.
+    """
+
+    __slots__ = ("_name", "_plan", "_steps")
+
+    def __init__(self, name: str) -> None:
+        """Begin a flow without steps.
+
+        Args:
+            name: how errors, notes and events call the flow.
+        """
+        self._name = name
+        self._steps: dict[str, AnyStep] = {}
+        self._plan: Plan | None = None
+
+    @property
+    def name(self) -> str:
+        """The flow's name."""
+        return self._name
+
+    @property
+    def steps(self) -> tuple[AnyStep, ...]:
+        """The steps declared so far, in flow order."""
+        return tuple(self._steps.values())
+
+    @overload
+    def step(
+        self,
+        description: str,
+        *,
+        id: str | None = None,
+        depends_on: Iterable[AnyStep] = (),
+        when: Callable[[Results], bool] | None = None,
+        always_ask: bool = False,
+        point_of_no_return: bool = False,
+        revisitable: bool = True,
+        optional: bool = False,
+        sensitive: bool = False,
+        validate: None = None,
+        model_may_answer: bool = False,
+    ) -> StepDecorator[D]: ...
+    @overload
+    def step(
+        self,
+        description: str,
+        *,
+        id: str | None = None,
+        depends_on: Iterable[AnyStep] = (),
+        when: Callable[[Results], bool] | None = None,
+        always_ask: bool = False,
+        point_of_no_return: bool = False,
+        revisitable: bool = True,
+        optional: bool = False,
+        sensitive: bool = False,
+        validate: Callable[[T], T],
+        model_may_answer: bool = False,
+    ) -> Callable[[Callable[[Visit[D]], Awaitable[T]]], Step[T]]: ...
+    def step(
+        self,
+        description: str,
+        *,
+        id: str | None = None,
+        depends_on: Iterable[AnyStep] = (),
+        when: Callable[[Results], bool] | None = None,
+        always_ask: bool = False,
+        point_of_no_return: bool = False,
+        revisitable: bool = True,
+        optional: bool = False,
+        sensitive: bool = False,
+        validate: Callable[[T], T] | None = None,
+        model_may_answer: bool = False,
+    ) -> Callable[[Callable[[Visit[D]], Awaitable[T]]], Step[T]]:
+        """Declare the next step: a decorator, or a plain call, on `async def (Visit[D]) -> T`.
+
+        The function needs a return annotation: it is the step's type. Bound methods
+        (`self.name = flow.step("...")(self._name)`) and static methods work too.
+
+        Args:
+            description: what the step is about, read by people and by language models.
+            id: unique in the flow; the function's name by default.
+            depends_on: steps declared before; when the outcome of one of them changes, this step
+                runs again.
+            when: a pure function of the results that says whether the step is wanted. It may only
+                read steps declared before, and is evaluated again when one it read changes.
+            always_ask: run the step again whenever the outcome of any step before it changes: for
+                confirmations.
+            point_of_no_return: once done, the step and all before it are closed: not revisited,
+                not answered, never stale.
+            revisitable: whether the step may be gone back to.
+            optional: whether the step may be skipped by `run.skip(step)` or `visit.skip()`.
+            sensitive: keep the answer out of every text: reprs, logs, notes.
+            validate: applied to answers given from outside: returns the value to keep or raises
+                `ValueError`.
+            model_may_answer: whether a language model may give the answer.
+
+        Returns:
+            The decorator, which returns the `Step[T]`: the typed key of the answer.
+
+        Raises:
+            FlowError: by the decorator, naming everything that is wrong with the declaration;
+                the flow is unchanged then.
+        """
+
+        def declare(function: Callable[[Visit[D]], Awaitable[T]], /) -> Step[T]:
+            faults: list[str] = []
+            plain = _unwrapped(function)
+            step_id = str(getattr(plain, "__name__", "")) if id is None else id
+            needed = _steps_among(depends_on, faults)
+            if not inspect.iscoroutinefunction(plain):
+                faults.append("its function must be an `async def`")
+            elif "return" not in annotations_of(plain):
+                faults.append("its function needs a return annotation: it is the step's type")
+            if not step_id:
+                faults.append("its id is empty")
+            if step_id in self._steps:
+                faults.append("its id is taken by an earlier step")
+            if not description.strip():
+                faults.append("its description is empty")
+            faults.extend(
+                f"depends_on names {other!r}, which is not a step of this flow declared before"
+                for other in needed
+                if self._steps.get(other.id) is not other
+            )
+            for option, value in (("when", when), ("validate", validate)):
+                if inspect.iscoroutinefunction(value):
+                    faults.append(f"{option}= must be a plain function, not an async one")
+            if faults:
+                place = f"step {step_id!r} of flow {self._name!r}"
+                raise FlowError(listed(f"{place}: {fault}" for fault in faults))
+            options = StepOptions(
+                flow=self._name,
+                id=step_id,
+                description=description,
+                function=function,
+                depends_on=tuple(needed),
+                when=when,
+                always_ask=always_ask,
+                point_of_no_return=point_of_no_return,
+                revisitable=revisitable,
+                optional=optional,
+                sensitive=sensitive,
+                validate=validate,
+                model_may_answer=model_may_answer,
+            )
+            step: Step[T] = make_step(options, Step)
+            self._steps[step_id] = step
+            self._plan = None
+            return step
+
+        return declare
+
+    @overload
+    async def run(
+        self: Flow[None],
+        deps: None = None,
+        *,
+        return_exceptions: bool = False,
+        on_completed: OnCompleted | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> Results: ...
+    @overload
+    async def run(
+        self,
+        deps: D,
+        *,
+        return_exceptions: bool = False,
+        on_completed: OnCompleted | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> Results: ...
+    async def run(
+        self,
+        deps: D | None = None,
+        *,
+        return_exceptions: bool = False,
+        on_completed: OnCompleted | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> Results:
+        """Run the flow from its first step to its last: `prepare` and `drive` in one.
+
+        Args, returns and raises: as `prepare` and `Run.drive`.
+        """
+        return await self._prepare(deps, return_exceptions, on_completed, observers).drive()
+
+    @overload
+    def prepare(
+        self: Flow[None],
+        deps: None = None,
+        *,
+        return_exceptions: bool = False,
+        on_completed: OnCompleted | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> Run: ...
+    @overload
+    def prepare(
+        self,
+        deps: D,
+        *,
+        return_exceptions: bool = False,
+        on_completed: OnCompleted | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> Run: ...
+    def prepare(
+        self,
+        deps: D | None = None,
+        *,
+        return_exceptions: bool = False,
+        on_completed: OnCompleted | None = None,
+        observers: Iterable[Observer] = (),
+    ) -> Run:
+        """Make a run without starting it: `await run.drive()` does.
+
+        Args:
+            deps: what the steps reach as `visit.deps`; may be left out where `D` is None.
+            return_exceptions: collect the failures of steps, conditions and `on_completed` in
+                `results.exceptions` and go on, instead of ending the run with the first one.
+            on_completed: an async function that is called with the `StepCompleted` event after
+                every completed visit, before the next one begins. Not for answers given with
+                `run.answer`: whoever gave them knows.
+            observers: plain functions that are told of every event. One that raises is logged and
+                switched off for the run.
+
+        Returns:
+            The run.
+
+        Raises:
+            FlowError: if a callback is async that must not be, or the other way round.
+        """
+        return self._prepare(deps, return_exceptions, on_completed, observers)
+
+    def _prepare(
+        self,
+        deps: D | None,
+        return_exceptions: bool,
+        on_completed: OnCompleted | None,
+        observers: Iterable[Observer],
+    ) -> Run:
+        plan = self._plan
+        if plan is None:
+            plan = self._plan = Plan(self._name, self.steps)
+        observers = tuple(observers)
+        for observer in observers:
+            if inspect.iscoroutinefunction(observer):
+                message = f"flow {self._name!r}: observer {observer!r} must be a plain function"
+                raise FlowError(message)
+        return make_run(
+            plan,
+            deps,
+            return_exceptions=return_exceptions,
+            on_completed=on_completed,
+            observers=observers,
+        )
+
+    @override
+    def __repr__(self) -> str:
+        """Name the flow and its steps."""
+        return f"<Flow {self._name!r}: {', '.join(self._steps)}>"
+
+
+def _unwrapped(function: object) -> object:
+    """Give the function itself, without what binds or wraps it."""
+    if isinstance(function, functools.partial):
+        return _unwrapped(function.func)
+    inner: object = getattr(function, "__func__", function)
+    return inner
+
+
+def _steps_among(values: object, faults: list[str]) -> list[AnyStep]:
+    """Give the steps in what was passed as `depends_on`; whatever else there is, is a fault."""
+    if not isinstance(values, Iterable):
+        faults.append(f"depends_on must be a list of steps, not {values!r}")
+        return []
+    steps: list[AnyStep] = []
+    for value in values:
+        if isinstance(value, AnyStep):
+            steps.append(value)
+        else:
+            faults.append(f"depends_on names {value!r}, which is not a step")
+    return steps

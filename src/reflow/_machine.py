@@ -1,0 +1,409 @@
+"""The machine: every transition of a run, and what a change makes stale, in this one file.
+
+Pure and synchronous: no I/O, no await, no clock, and no code of the user's but `==` on answers.
+Steps are positions in flow order here. A transition's method is the one place where it happens:
+the driver calls it directly, `apply` (in `_replay.py`) for a recorded event, so that folding a
+run's events gives the run's state. Events are built only while `log` is a list.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final, final
+
+from . import _events as e
+from ._errors import MachineError
+from ._order import Order
+from ._states import (
+    BY_CONDITION,
+    BY_REQUEST,
+    DONE,
+    FAILED,
+    IN_DOUBT,
+    PENDING,
+    SKIPPED,
+    STALE,
+    RunState,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._step import Plan
+
+
+# Looking a member up on an Enum class is slow, and this one is wanted on every step.
+_FIRST: Final = e.Reason.FIRST
+
+
+@final
+class Machine(Order):
+    """The state of a run."""
+
+    __slots__ = (
+        "attempts",
+        "fresh",
+        "last",
+        "log",
+        "on_detour",
+        "outdated",
+        "phase",
+        "readers",
+        "ready",
+    )
+
+    def __init__(self, plan: Plan, log: list[e.Event] | None = None) -> None:
+        """Begin a run of the plan; with a list, say there what happens."""
+        super().__init__(plan)
+        self.log = log
+        self.phase = RunState.PREPARED
+        # Of the active visit: whether it serves a request, and what its own inputs did meanwhile.
+        self.on_detour = False
+        self.outdated = 0
+        # The last settled outcome, where the recorded one isn't it.
+        self.last: Final[dict[int, tuple[int, object]]] = {}
+        # The visit in which the attempt at an answer began, where that isn't the coming one.
+        self.attempts: Final[dict[int, int]] = {}
+        # Whose conditions read a step, and the step whose condition was just met.
+        self.readers: Final[dict[int, set[int]]] = {}
+        self.ready = -1
+        # The always-ask steps (negated) that are not stale yet.
+        self.fresh: Final[list[int]] = []
+
+    # What the driver asks
+
+    def must_evaluate(self, i: int) -> bool:
+        """Say whether the step's condition comes before a visit to it."""
+        return self.plan.when[i] is not None and self.ready != i
+
+    def wants_interruption(self) -> bool:
+        """Say whether something happened that the active visit must not outlast."""
+        return bool(self.requested or self.outdated)
+
+    def attempt(self, i: int) -> int:
+        """Give the number of the visit in which the attempt at the step's next answer began."""
+        return self.attempts.get(i, self.visits[i])
+
+    # The transitions of a run
+
+    def start(self) -> None:
+        """`drive()` began."""
+        self.phase = RunState.RUNNING
+        if self.log is not None:
+            # Before what was asked for ahead of the start.
+            self.log.insert(0, e.RunStarted(self.plan.flow))
+
+    def end(self, phase: RunState, event: e.Event) -> None:
+        """`drive()` ends."""
+        self.phase = phase
+        self._say(event)
+
+    def request(self, targets: Iterable[int], *, ahead: bool = False) -> None:
+        """Steps are asked for; none of them is refused."""
+        targets = tuple(targets)
+        self.enqueue(targets)
+        if self.log is not None:
+            self.log.append(e.GoBackRequested(self._names(targets), ahead))
+
+    # The transitions of a step
+
+    def enter(self, i: int) -> e.Reason:
+        """A visit begins: it serves every request for the step, and later requests are new ones."""
+        if self.active >= 0:
+            raise self._illegal("StepEntered", i)
+        asked = False
+        if self.requested or self.detour:
+            asked = self.is_queued(i)
+            self.unqueue(i)
+            self.merge()
+        first = not (asked or self.visits[i] or self.marks[i])
+        reason = _FIRST if first else self.reason(i, asked=asked)
+        self.visits[i] += 1
+        self.active = i
+        self.on_detour = asked
+        self.outdated = 0
+        self.ready = -1
+        if self.log is not None:
+            self.log.append(e.StepEntered(self.plan.names[i], self.visits[i], reason))
+        return reason
+
+    def reason(self, i: int, *, asked: bool) -> e.Reason:
+        """Say why the step is entered now."""
+        if asked:
+            return e.Reason.REQUESTED
+        if self.marks[i] & STALE:
+            return e.Reason.STALE
+        if not self.visits[i]:
+            return e.Reason.FIRST
+        # What was visited, then skipped (or failed by its condition), then wanted again.
+        return e.Reason.RESUMED if i in self.attempts else e.Reason.STALE
+
+    def complete(self, i: int, value: object, *, changed: bool | None = None) -> bool:
+        """The active visit returned an answer. Says whether the outcome changed."""
+        if i != self.active:
+            raise self._illegal("StepCompleted", i)
+        self.active = -1
+        plain = self.plan.plain[i]
+        if plain and not self.status[i] and not self.outdated and not self.attempts:
+            # The short way for what nearly always happens; the same as the long one.
+            self.status[i] = DONE
+            self.values[i] = value
+            changed = False
+            if i == self.frontier:
+                self.frontier = i + 1
+        else:
+            changed = self._settle(i, DONE, value, changed, stale=self.outdated & STALE)
+        if self.log is not None:
+            name, sensitive = self.plan.names[i], self.plan.sensitive[i]
+            self.log.append(e.StepCompleted(name, self.visits[i], value, changed, sensitive))
+        if changed or not plain:
+            self._follow(i, changed=changed)
+        return changed
+
+    def fail(
+        self,
+        i: int,
+        exception: Exception,
+        *,
+        in_condition: bool = False,
+        changed: bool | None = None,
+    ) -> None:
+        """The active visit, or the step's condition, raised. A good answer stays what it is."""
+        if not in_condition and i != self.active:
+            raise self._illegal("StepFailed", i)
+        stands = self.status[i] == DONE and self.settled(i)
+        if in_condition:
+            self.unqueue(i)
+            self.marks[i] &= ~IN_DOUBT
+        else:
+            self.active = -1
+            self.attempts.setdefault(i, self.visits[i])
+        self.failures[i] = exception
+        if stands:
+            changed = False
+        else:
+            stale = 0 if in_condition else self.outdated & STALE
+            changed = self._settle(i, FAILED, None, changed, stale=stale)
+            if in_condition:
+                self.marks[i] |= BY_CONDITION
+        if self.log is not None:
+            name, sensitive = self.plan.names[i], self.plan.sensitive[i]
+            number = self.visits[i]
+            self.log.append(e.StepFailed(name, number, exception, changed, in_condition, sensitive))
+        self._follow(i, changed=changed)
+
+    def interrupt(self, i: int, exception: Exception | None = None) -> None:
+        """The active visit ended without an outcome, because something else comes first."""
+        if i != self.active:
+            raise self._illegal("StepInterrupted", i)
+        self.active = -1
+        self.attempts.setdefault(i, self.visits[i])
+        if exception is not None:
+            self.failures[i] = exception
+        if self.on_detour and i not in self.requested:
+            self.detour[i] = None
+        if self.log is not None:
+            name, sensitive = self.plan.names[i], self.plan.sensitive[i]
+            self.log.append(e.StepInterrupted(name, self.visits[i], exception, sensitive))
+
+    def skip(self, i: int, *, by_condition: bool = False, changed: bool | None = None) -> None:
+        """The step settles without an answer; the latest one is kept for its own next visit."""
+        if i == self.active:
+            self.active = -1
+        self.unqueue(i)
+        self.marks[i] &= ~IN_DOUBT
+        changed = self._settle(i, SKIPPED, None, changed)
+        if not by_condition:
+            self.marks[i] |= BY_REQUEST
+        if self.log is not None:
+            self.log.append(e.StepSkipped(self.plan.names[i], changed, by_condition))
+        self._follow(i, changed=changed)
+
+    def answer(self, i: int, value: object, *, changed: bool | None = None) -> None:
+        """The step is given its answer from outside, whether it is active or not."""
+        if i == self.active:
+            self.active = -1
+        self.unqueue(i)
+        refuted = self.status[i] == SKIPPED and not self.marks[i] & BY_REQUEST
+        open_condition = bool(self.marks[i] & IN_DOUBT) or (
+            refuted and self.plan.when[i] is not None
+        )
+        if open_condition:
+            # It settles when its turn comes: only the condition can tell whether it counts.
+            self.last.setdefault(i, (self.status[i], self.values[i]))
+            self._keep(i, DONE, value, IN_DOUBT)
+            changed = False
+        else:
+            changed = self._settle(i, DONE, value, changed)
+        if self.log is not None:
+            name, sensitive = self.plan.names[i], self.plan.sensitive[i]
+            self.log.append(e.StepAnswered(name, value, changed, sensitive))
+        if not open_condition:
+            self._follow(i, changed=changed)
+
+    def condition(
+        self, i: int, holds: bool | None, read: Iterable[int], *, changed: bool | None = None
+    ) -> bool:
+        """The step's condition was evaluated; None: it raised. Says whether that is conclusive.
+
+        It isn't where an unsettled step was read: then that one comes first. Where the condition
+        doesn't hold, or raised, the step settles with the `skip` or `fail` that follows.
+        """
+        read = tuple(read)
+        for needed in self.reads.pop(i, ()):
+            self.readers[needed].discard(i)
+        if read:
+            self.reads[i] = read
+        for needed in read:
+            self.readers.setdefault(needed, set()).add(i)
+        self.waiting = None
+        conclusive = all(self.settled(needed) for needed in read)
+        met = conclusive and holds is True
+        resolved = False
+        if met:
+            self.marks[i] &= ~IN_DOUBT
+            asked = self.is_queued(i)
+            status, marks = self.status[i], self.marks[i]
+            refuted = status == SKIPPED and (asked or not marks & BY_REQUEST)
+            if refuted or (status == FAILED and marks & BY_CONDITION):
+                # From here on it is wanted, so that it resumes when its visit is interrupted.
+                self.last[i] = (status, self.values[i])
+                self._keep(i, PENDING, self.values[i], 0)
+            elif status == DONE and i in self.last:
+                resolved = True
+                changed = self._settle(i, DONE, self.values[i], changed)
+            if asked or not self.settled(i):
+                self.ready = i
+        changed = resolved and bool(changed)
+        if self.log is not None:
+            names = self._names(read)
+            self.log.append(e.ConditionEvaluated(self.plan.names[i], holds, names, changed))
+        if resolved:
+            self._follow(i, changed=changed)
+        return conclusive
+
+    def fail_callback(self, i: int, exception: Exception) -> None:
+        """`on_completed` raised for the step; its answer stays."""
+        self.callback_failures[i] = exception
+        self._say(e.CallbackFailed(self.plan.names[i], exception, self.plan.sensitive[i]))
+
+    def fail_cleanup(self, i: int, exception: Exception) -> None:
+        """A visit that was ended by an answer or a skip raised in its cleanup."""
+        self.failures[i] = exception
+        name, sensitive = self.plan.names[i], self.plan.sensitive[i]
+        self._say(e.CleanupFailed(name, self.visits[i], exception, sensitive))
+
+    def supersede(self, i: int, value: object) -> None:
+        """A visit that was ended by an answer or a skip returned one: it doesn't count."""
+        name, sensitive = self.plan.names[i], self.plan.sensitive[i]
+        self._say(e.AnswerSuperseded(name, self.visits[i], value, sensitive))
+
+    # What a change brings with it
+
+    def _settle(
+        self, i: int, status: int, value: object, changed: bool | None, *, stale: int = 0
+    ) -> bool:
+        """Record an outcome; say whether it differs from the one the step last settled with."""
+        old_status, old_value = self.last.pop(i, (self.status[i], self.values[i]))
+        if changed is None:
+            changed = old_status != PENDING and (
+                old_status != status or (status == DONE and not _equal(old_value, value))
+            )
+        self._keep(i, status, value, self.marks[i] & IN_DOUBT | stale)
+        return changed
+
+    def _keep(self, i: int, status: int, value: object, marks: int) -> None:
+        self.status[i] = status
+        self.marks[i] = marks
+        if status == DONE:
+            self.values[i] = value
+            # An answer makes the failures before it good, and ends the attempt at it.
+            self.failures.pop(i, None)
+            self.callback_failures.pop(i, None)
+            self.attempts.pop(i, None)
+        if not self.settled(i):
+            self.unsettle(i)
+
+    def _follow(self, i: int, *, changed: bool) -> None:
+        if changed:
+            self._spread(i)
+        if self.plan.always_ask[i] and self.status[i] in {DONE, FAILED}:
+            heappush(self.fresh, -i)
+        if self.plan.point_of_no_return[i] and self.status[i] == DONE:
+            self._close(i)
+
+    def _spread(self, i: int) -> None:
+        """Mark what is based on an outcome that changed: only that, and only once."""
+        based = list(self.plan.dependents[i])
+        while self.fresh and -self.fresh[0] > i:
+            based.append(-heappop(self.fresh))
+        if self.active > i and self.plan.always_ask[self.active]:
+            based.append(self.active)
+        stale = [j for j in sorted(set(based)) if self._make_stale(j)]
+        doubtful = [j for j in sorted(self.readers.get(i, ())) if self._make_doubtful(j)]
+        if self.log is not None and (stale or doubtful):
+            by, steps = self.plan.names[i], self._names(stale)
+            self.log.append(e.StepsMadeStale(by, steps, self._names(doubtful)))
+
+    def _make_stale(self, j: int) -> bool:
+        if self.closed_by(j) is not None:
+            return False
+        marked = self.status[j] in {DONE, FAILED} and not self.marks[j] & STALE
+        if marked:
+            self.marks[j] |= STALE
+            self.unsettle(j)
+        if j != self.active:
+            return marked
+        # Its visit goes by what was: whatever it still returns is stale.
+        marked = marked or not self.outdated & STALE
+        self.outdated |= STALE
+        return marked
+
+    def _make_doubtful(self, j: int) -> bool:
+        if self.closed_by(j) is not None or self.marks[j] & IN_DOUBT:
+            return False
+        self.marks[j] |= IN_DOUBT
+        self.unsettle(j)
+        if j == self.ready:
+            self.ready = -1
+        if j == self.active:
+            self.outdated |= IN_DOUBT
+        return True
+
+    def _close(self, i: int) -> None:
+        """A point of no return is done: it and all settled steps before it are what they are."""
+        for j in range(self.closed + 1, i + 1):
+            # A condition that was never evaluated still has to be.
+            if self.status[j] != PENDING and (j in self.reads or not self.marks[j] & IN_DOUBT):
+                self.marks[j] &= ~(STALE | IN_DOUBT)
+        self.closed = max(self.closed, i)
+        dropped = [j for j in self.queue() if self.closed_by(j) is not None]
+        for j in dropped:
+            self.unqueue(j)
+        if self.log is not None and dropped:
+            self.log.append(e.RequestsDropped(self.plan.names[i], self._names(dropped)))
+
+    # Events
+
+    def _names(self, positions: Iterable[int]) -> tuple[str, ...]:
+        return tuple(self.plan.names[i] for i in positions)
+
+    def _say(self, event: e.Event) -> None:
+        if self.log is not None:
+            self.log.append(event)
+
+    def _illegal(self, kind: str, i: int) -> MachineError:
+        name, flow = self.plan.names[i], self.plan.flow
+        return MachineError(
+            f"{kind} is impossible: step {name!r} of flow {flow!r} is {self.state_of(i).value}, "
+            f"the active step is {self.plan.names[self.active] if self.active >= 0 else None!r}, "
+            f"the run is {self.phase.value}"
+        )
+
+
+def _equal(old: object, new: object) -> bool:
+    """Say whether an answer is the same: only if `==` says exactly True."""
+    try:
+        return (old == new) is True
+    except Exception:  # noqa: BLE001 - whatever the user's `==` raises means "changed"
+        return False

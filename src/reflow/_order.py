@@ -1,0 +1,165 @@
+"""Which step is next, and which may be asked for.
+
+The detour, the steps that are not settled, and what a detour's head needs. No outcome changes here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Final
+
+from ._states import SKIPPED, UNSETTLED, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._step import Plan
+
+
+class _Waiting:
+    """What a detour's head needs, found once and kept while that head waits."""
+
+    __slots__ = ("at", "head", "lowest", "needs")
+
+    def __init__(self, head: int, lowest: int, needs: list[int]) -> None:
+        self.head: Final = head
+        self.lowest: Final = lowest
+        self.needs: Final = needs
+        self.at = 0  # all needs before this place are settled
+
+
+class Order(Record):
+    """The outcomes of a run, and the order in which its steps come."""
+
+    __slots__ = (
+        "closed",
+        "detour",
+        "frontier",
+        "reads",
+        "requested",
+        "unsettled",
+        "visits",
+        "waiting",
+    )
+
+    def __init__(self, plan: Plan) -> None:
+        """Begin with nothing settled and nothing asked for."""
+        super().__init__(plan)
+        self.visits: Final = [0] * len(plan.steps)
+        self.closed = -1  # the latest point of no return that is done
+        # The steps asked for since the latest visit began, first to last ...
+        self.requested: Final[dict[int, None]] = {}
+        # ... and what is left of the detour, last to first, so that its head comes off in O(1).
+        self.detour: Final[dict[int, None]] = {}
+        # What the conditions read when they were last evaluated.
+        self.reads: Final[dict[int, tuple[int, ...]]] = {}
+        # Before the frontier only the steps in this heap can be unsettled.
+        self.frontier = 0
+        self.unsettled: Final[list[int]] = []
+        self.waiting: _Waiting | None = None
+
+    def next(self) -> int:
+        """Give the step whose turn it is; -1 when the run is complete."""
+        if self.requested or self.detour:
+            head = next(iter(self.requested)) if self.requested else next(reversed(self.detour))
+            # Inputs stand before what needs them, so a head with nothing open before it is free.
+            lowest = self.first_unsettled()
+            needed = self._first_needed(head, lowest) if 0 <= lowest < head else -1
+            return head if needed < 0 else needed
+        i = self.frontier
+        if not self.unsettled and i < len(self.status) and not self.status[i]:
+            # The short way for what nearly always happens.
+            return i
+        return self.first_unsettled()
+
+    def first_unsettled(self) -> int:
+        """Give the first step in flow order that isn't settled, or -1."""
+        unsettled = self.unsettled
+        while unsettled:
+            if not self.settled(unsettled[0]):
+                return unsettled[0]
+            heappop(unsettled)
+        i, status, marks = self.frontier, self.status, self.marks
+        end = len(status)
+        while i < end and status[i] and not marks[i] & UNSETTLED:
+            i += 1
+        self.frontier = i
+        return i if i < end else -1
+
+    def queue(self) -> tuple[int, ...]:
+        """Give the steps that were asked for and have not been entered since, in order."""
+        return (*self.requested, *reversed(self.detour))
+
+    def is_queued(self, i: int) -> bool:
+        """Say whether the step was asked for and has not been entered since."""
+        return i in self.requested or i in self.detour
+
+    def refusal(self, i: int, *, ahead: bool) -> str | None:
+        """Say why the step may not be gone back to, if it may not."""
+        if (closed := self.closed_by(i)) is not None:
+            return f"behind the point of no return {closed!r}"
+        visited = self.visits[i] > 0 or self.settled(i)
+        if not self.plan.revisitable[i] and (visited or not ahead):
+            return "not revisitable"
+        if self.status[i] == SKIPPED and self.settled(i):
+            return "skipped"
+        return None if visited or ahead else "not visited yet"
+
+    def closed_by(self, i: int) -> str | None:
+        """Name the point of no return that closed the step, if one did."""
+        closed = i <= self.closed and self.settled(i)
+        return self.plan.names[self.closed] if closed else None
+
+    def enqueue(self, targets: Iterable[int]) -> None:
+        """Put steps before what is left of the detour, behind what was just asked for."""
+        for i in targets:
+            if i not in self.requested:
+                self.unqueue(i)
+                self.requested[i] = None
+
+    def unqueue(self, i: int) -> None:
+        """Take a step out of the detour, wherever it stands."""
+        self.requested.pop(i, None)
+        if i in self.detour:
+            if next(reversed(self.detour)) == i:
+                # Unlike `pop`, this leaves no hole at the end for `reversed` to walk over.
+                self.detour.popitem()
+            else:
+                del self.detour[i]
+
+    def merge(self) -> None:
+        """A visit begins: what was asked for until now is the detour, later requests are new."""
+        for i in reversed(self.requested):
+            self.detour[i] = None
+        self.requested.clear()
+
+    def unsettle(self, i: int) -> None:
+        """Note that a step that may have been settled isn't any more."""
+        if i < self.frontier:
+            heappush(self.unsettled, i)
+        waiting = self.waiting
+        if waiting is not None:
+            if i < waiting.lowest:
+                self.waiting = None
+            else:
+                waiting.at = min(waiting.at, bisect_left(waiting.needs, i))
+
+    def _first_needed(self, head: int, lowest: int) -> int:
+        waiting = self.waiting
+        if waiting is None or waiting.head != head:
+            needs: set[int] = set()
+            stack = [head]
+            while stack:
+                i = stack.pop()
+                for needed in (*self.plan.inputs[i], *self.reads.get(i, ())):
+                    # Whatever stands before the first unsettled step is settled, inputs and all.
+                    if needed >= lowest and needed not in needs:
+                        needs.add(needed)
+                        stack.append(needed)
+            self.waiting = waiting = _Waiting(head, lowest, sorted(needs))
+        while waiting.at < len(waiting.needs):
+            if not self.settled(waiting.needs[waiting.at]):
+                return waiting.needs[waiting.at]
+            waiting.at += 1
+        return -1

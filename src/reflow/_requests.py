@@ -1,0 +1,297 @@
+"""What may be asked of a run from anywhere in its event loop, and telling the observers."""
+
+from __future__ import annotations
+
+import contextvars
+from threading import get_ident
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+
+from ._errors import FlowError, GoBackError, RunFinishedError, listed
+from ._machine import Machine
+from ._results import Results, make_results
+from ._states import RunState
+from ._step import options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from anyio import CancelScope
+
+    from ._events import Event
+    from ._step import AnyStep, Plan, Step
+
+T = TypeVar("T")
+
+Observer: TypeAlias = "Callable[[Event], object]"
+"""A plain function that is told of every event; what it returns is ignored."""
+
+
+class Requests:
+    """The half of a run that others use: what is asked of it, and what it tells.
+
+    Every request changes the run's state at once, or raises and changes nothing.
+    """
+
+    __slots__ = (
+        "_context",
+        "_delivering",
+        "_drafts",
+        "_machine",
+        "_observers",
+        "_results",
+        "_scope",
+        "_stopping",
+        "_thread",
+    )
+
+    _machine: Machine
+    _results: Results
+    _observers: tuple[Observer, ...]
+    _delivering: bool
+    # A copy of the context that drive() runs in, for events of requests from other tasks.
+    _context: contextvars.Context | None
+    # The thread that drives; None before drive().
+    _thread: int | None
+    # Of the visit, or callback, that can be interrupted now.
+    _scope: CancelScope | None
+    _stopping: str | None
+    _drafts: dict[int, object] | None
+
+    def _set_up(self, plan: Plan, observers: Iterable[Observer]) -> None:
+        self._observers = tuple(observers)
+        self._machine = Machine(plan, [] if self._observers else None)
+        self._results = make_results(self._machine)
+        self._delivering = False
+        self._context = None
+        self._thread = None
+        self._scope = None
+        self._stopping = None
+        self._drafts = None
+
+    @property
+    def results(self) -> Results:
+        """What the run has so far: a live view."""
+        return self._results
+
+    @property
+    def active(self) -> AnyStep | None:
+        """The step that is being visited; None between visits, before and after the run."""
+        active = self._machine.active
+        return self._machine.plan.steps[active] if active >= 0 else None
+
+    @property
+    def detour(self) -> tuple[AnyStep, ...]:
+        """The steps asked for by going back that are still to run, in order."""
+        steps = self._machine.plan.steps
+        return tuple(steps[i] for i in self._machine.queue())
+
+    @property
+    def state(self) -> RunState:
+        """Where the run stands."""
+        return self._machine.phase
+
+    def go_back(self, *steps: AnyStep | str) -> None:
+        """Ask for earlier steps again: they run next, in this order.
+
+        The active visit is interrupted at its next unshielded await, and the step resumes after
+        the detour; naming the active step restarts it, in its place in the order. Requests made
+        before the next visit begins are merged, in order of arrival.
+
+        Args:
+            steps: the steps, or their ids; a step named twice counts where it stands first.
+
+        Raises:
+            GoBackError: if there are no steps, or if any of them is unknown, of another flow, not
+                visited yet, skipped, not revisitable, or behind a point of no return: the error
+                names every bad one with its reason, and nothing has happened.
+            RunFinishedError: if the run has ended.
+            FlowError: if called in another thread than the event loop's.
+        """
+        self._go("go back", steps, ahead=False)
+
+    def jump_ahead(self, *steps: AnyStep | str) -> None:
+        """Do what `go_back` does, for steps not visited yet, too.
+
+        What a step needs (its inputs, and theirs) still runs before it, and the steps that were
+        jumped over run afterwards.
+
+        Args:
+            steps: the steps, or their ids.
+
+        Raises:
+            GoBackError: as for `go_back`, except that a step may be one not visited yet.
+            RunFinishedError: if the run has ended.
+            FlowError: if called in another thread than the event loop's.
+        """
+        self._go("jump ahead", steps, ahead=True)
+
+    def retake(self) -> None:
+        """Restart the active step from its top: `go_back(run.active)`.
+
+        Raises:
+            GoBackError: if no step is active, or if the active one is not revisitable.
+            RunFinishedError: if the run has ended.
+            FlowError: if called in another thread than the event loop's.
+        """
+        self._check_open("retake")
+        if (active := self.active) is None:
+            message = f"can't retake in flow {self._machine.plan.flow!r}: no step is active"
+            raise GoBackError(message, {})
+        self._go("retake", (active,), ahead=False)
+
+    def answer(self, step: Step[T], value: T) -> None:
+        """Give a step its answer without running it.
+
+        Early: it isn't asked when its turn comes. While it is active: its visit ends, and this
+        answer wins over one that the visit may still return. Later: a correction; only what went
+        stale by it runs again. A pending request to go back to the step is thereby served.
+
+        Args:
+            step: the step.
+            value: its answer; the step's `validate=` is applied to it first.
+
+        Raises:
+            ValueError: what `validate=` raised.
+            GoBackError: if the step is of another flow, or behind a point of no return.
+            RunFinishedError: if the run has ended.
+            FlowError: if called in another thread than the event loop's.
+        """
+        i = self._openable("answer", step)
+        if (validate := options_of(step).validate) is not None:
+            # Declared together with the step, for its type.
+            value = cast("Callable[[T], T]", validate)(value)
+        was_active = self._machine.active == i
+        self._machine.answer(i, value)
+        self._drop_draft(i)
+        self._requested(interrupts=was_active or bool(self._machine.outdated))
+
+    def skip(self, step: AnyStep | str) -> None:
+        """Settle an optional step without an answer; if it is active, its visit ends.
+
+        Args:
+            step: the step, or its id.
+
+        Raises:
+            GoBackError: if the step is unknown, of another flow, not optional, or behind a point
+                of no return.
+            RunFinishedError: if the run has ended.
+            FlowError: if called in another thread than the event loop's.
+        """
+        i = self._openable("skip", step)
+        if not self._machine.plan.steps[i].optional:
+            raise self._refused("skip", {self._machine.plan.names[i]: "not optional"})
+        was_active = self._machine.active == i
+        self._machine.skip(i)
+        self._drop_draft(i)
+        self._requested(interrupts=was_active or bool(self._machine.outdated))
+
+    def stop(self, reason: str) -> None:
+        """Leave early: the active visit is interrupted and `drive()` raises `RunStoppedError`.
+
+        Args:
+            reason: why, for whoever catches the error. The first reason given counts.
+
+        Raises:
+            RunFinishedError: if the run has ended.
+            FlowError: if called in another thread than the event loop's.
+        """
+        self._check_open("stop")
+        if self._stopping is None:
+            self._stopping = reason
+        self._requested(interrupts=True)
+
+    def _go(self, what: str, steps: tuple[AnyStep | str, ...], *, ahead: bool) -> None:
+        self._check_open(what)
+        if not steps:
+            message = f"can't {what} in flow {self._machine.plan.flow!r}: no step was named"
+            raise GoBackError(message, {})
+        targets: dict[int, None] = {}
+        refused: dict[str, str] = {}
+        for step in steps:
+            i, name, why = self._find(step)
+            if why is None:
+                why = self._machine.refusal(i, ahead=ahead)
+            if why is not None:
+                refused[name] = why
+            targets[i] = None
+        if refused:
+            raise self._refused(what, refused)
+        self._machine.request(targets, ahead=ahead)
+        self._requested(interrupts=self._machine.active >= 0)
+
+    def _find(self, step: AnyStep | str) -> tuple[int, str, str | None]:
+        """Give a step's position and id, and why it can't be meant, if it can't."""
+        plan = self._machine.plan
+        if isinstance(step, str):
+            i = plan.ids.get(step, -1)
+            return i, step, "unknown" if i < 0 else None
+        i = plan.positions.get(step, -1)
+        return i, step.id, f"of another flow, {options_of(step).flow!r}" if i < 0 else None
+
+    def _openable(self, what: str, step: AnyStep | str) -> int:
+        """Give the position of a step that may still get an outcome from outside."""
+        self._check_open(what)
+        i, name, why = self._find(step)
+        if why is None and (closed := self._machine.closed_by(i)) is not None:
+            why = f"behind the point of no return {closed!r}"
+        if why is not None:
+            raise self._refused(what, {name: why})
+        return i
+
+    def _refused(self, what: str, refused: dict[str, str]) -> GoBackError:
+        flow = self._machine.plan.flow
+        faults = (
+            f"can't {what}, step {name!r} of flow {flow!r}: {why}" for name, why in refused.items()
+        )
+        return GoBackError(listed(faults), refused)
+
+    def _check_open(self, what: str) -> None:
+        machine = self._machine
+        if machine.phase not in {RunState.PREPARED, RunState.RUNNING}:
+            message = f"can't {what}: the run of flow {machine.plan.flow!r} has ended, it is "
+            raise RunFinishedError(message + machine.phase.value)
+        if self._thread is not None and self._thread != get_ident():
+            message = (
+                f"can't {what} in flow {machine.plan.flow!r}: this is not the event loop's thread; "
+                "use anyio.from_thread.run_sync(...), from a foreign thread with its token="
+            )
+            raise FlowError(message)
+
+    def _requested(self, *, interrupts: bool) -> None:
+        """The state has changed: interrupt what must not go on, and say so."""
+        if interrupts and self._scope is not None:
+            self._scope.cancel()
+        if self._context is not None and not self._delivering:
+            self._context.run(self._deliver)
+
+    def _deliver(self) -> None:
+        """Tell the observers what happened, in order, each event to all of them."""
+        log = self._machine.log
+        if not log or self._delivering:
+            return
+        self._delivering = True
+        try:
+            while log:
+                event = log.pop(0) if len(log) > 1 else log.pop()
+                for observer in self._observers:
+                    try:
+                        observer(event)
+                    except Exception:  # noqa: BLE001 - whatever it raises is not the run's affair
+                        self._switch_off(observer)
+        finally:
+            self._delivering = False
+
+    def _switch_off(self, observer: Observer) -> None:
+        # Imported when needed: most runs never log, and `import reflow` shall be quick.
+        import logging  # noqa: PLC0415
+
+        logging.getLogger("reflow").exception(
+            "observer %r of flow %r raised, it is switched off for this run",
+            observer,
+            self._machine.plan.flow,
+        )
+        self._observers = tuple(other for other in self._observers if other is not observer)
+
+    def _drop_draft(self, i: int) -> None:
+        if self._drafts:
+            self._drafts.pop(i, None)

@@ -1,0 +1,278 @@
+"""What a run has so far: the outcome of every step, and the rules of who may read what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, final, overload
+
+import attrs
+
+from ._compat import override
+from ._errors import FlowError, ReflowError, StepFailedError, StepNotDoneError
+from ._events import shown
+from ._states import DONE, FAILED, NOTHING, PENDING, UNSETTLED, Record, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._step import AnyStep, Plan, Step
+
+T = TypeVar("T")
+U = TypeVar("U")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@final
+@attrs.frozen(repr=False)
+class Done(Generic[T_co]):
+    """The step has an answer."""
+
+    value: T_co
+    sensitive: bool = attrs.field(default=False, kw_only=True, eq=False)
+    """Whether the value is kept out of texts."""
+
+    @override
+    def __repr__(self) -> str:
+        """Show the value, unless it is sensitive."""
+        return f"Done({shown(self.value, sensitive=self.sensitive)})"
+
+
+@final
+@attrs.frozen(repr=False)
+class Failed:
+    """The step raised."""
+
+    exception: Exception
+    sensitive: bool = attrs.field(default=False, kw_only=True, eq=False)
+    """Whether the exception's text is kept out of texts: it may quote the value."""
+
+    @override
+    def __repr__(self) -> str:
+        """Show the exception; of a sensitive step only its type."""
+        return f"Failed({shown(self.exception, sensitive=self.sensitive)})"
+
+
+@final
+@attrs.frozen
+class Skipped:
+    """The step was skipped: its condition doesn't hold, or someone skipped it."""
+
+
+@final
+@attrs.frozen
+class Pending:
+    """The step has no outcome that may be relied on: it has yet to run, or to run again."""
+
+    state: StepState = StepState.PENDING
+    """PENDING, ACTIVE, STALE or IN_DOUBT: why there is nothing to read."""
+
+
+Outcome: TypeAlias = Done[T_co] | Failed | Skipped | Pending
+"""What became of a step; made for `match` with `assert_never`."""
+
+_WHY: Final = {
+    StepState.PENDING: "it has not been settled yet",
+    StepState.ACTIVE: "it is being visited",
+    StepState.STALE: "what its answer was based on has changed, it will run again",
+    StepState.IN_DOUBT: "its condition is still to be evaluated",
+    StepState.SKIPPED: "it was skipped",
+}
+
+
+@final
+class Results:
+    """The answers of a run, read by step: `results[name]` has the step's own type.
+
+    A live view while the run is under way; what `drive()` returns doesn't change any more.
+    Iteration, `len` and `in` go over the steps that have an answer, in flow order.
+    """
+
+    __slots__ = ("_record", "_watch")
+
+    _record: Record
+    _watch: Watch | None
+
+    def __init__(self) -> None:
+        """Refuse: results belong to a run.
+
+        Raises:
+            TypeError: always.
+        """
+        message = "results are made by a run: await flow.run(...), or read run.results"
+        raise TypeError(message)
+
+    @overload
+    def __getitem__(self, step: Step[T]) -> T: ...
+    @overload
+    def __getitem__(self, step: AnyStep) -> object: ...
+    def __getitem__(self, step: AnyStep) -> object:
+        """Give the answer of a step that is done.
+
+        Raises:
+            StepNotDoneError: if there is no answer to rely on; the message says why.
+            StepFailedError: if the step failed; its exception is the cause.
+            FlowError: if the step is not one of this run's.
+        """
+        i = self._position(step)
+        record = self._record
+        if record.status[i] == DONE and not record.marks[i] & UNSETTLED:
+            return record.values[i]
+        place = f"step {step.id!r} of flow {record.plan.flow!r}"
+        if record.status[i] == FAILED and not record.marks[i] & UNSETTLED:
+            message = f"{place} has no answer: it failed"
+            raise StepFailedError(message) from record.failures[i]
+        message = f"{place} has no answer: {_WHY[record.state_of(i)]}"
+        raise StepNotDoneError(message)
+
+    @overload
+    def get(self, step: Step[T]) -> T | None: ...
+    @overload
+    def get(self, step: Step[T], default: U) -> T | U: ...
+    @overload
+    def get(self, step: AnyStep, default: object = None) -> object: ...
+    def get(self, step: AnyStep, default: object = None) -> object:
+        """Give the answer of a step, or the default where `[]` would raise StepNotDoneError.
+
+        Raises:
+            FlowError: if the step is not one of this run's.
+        """
+        i = self._position(step)
+        record = self._record
+        if record.status[i] == DONE and not record.marks[i] & UNSETTLED:
+            return record.values[i]
+        return default
+
+    @overload
+    def outcome(self, step: Step[T]) -> Outcome[T]: ...
+    @overload
+    def outcome(self, step: AnyStep) -> Outcome[object]: ...
+    def outcome(self, step: AnyStep) -> Outcome[object]:
+        """Say what became of a step: `Done`, `Failed`, `Skipped` or `Pending`.
+
+        Raises:
+            FlowError: if the step is not one of this run's.
+        """
+        i = self._position(step)
+        record = self._record
+        status = record.status[i]
+        if status == PENDING or record.marks[i] & UNSETTLED:
+            return Pending(record.state_of(i))
+        if status == DONE:
+            return Done(record.values[i], sensitive=step.sensitive)
+        if status == FAILED:
+            return Failed(record.failures[i], sensitive=step.sensitive)
+        return Skipped()
+
+    def __contains__(self, step: AnyStep) -> bool:
+        """Say whether the step has an answer, that is, whether `[]` gives one."""
+        return self.get(step, NOTHING) is not NOTHING
+
+    def __iter__(self) -> Iterator[AnyStep]:
+        """Go over the steps that have an answer, in flow order."""
+        return (step for step in self._record.plan.steps if step in self)
+
+    def __len__(self) -> int:
+        """Count the steps that have an answer."""
+        return sum(1 for _ in self)
+
+    @property
+    def exceptions(self) -> ExceptionGroup[Exception] | None:
+        """Every failure whose step has had no answer since, in flow order, or None.
+
+        Being skipped doesn't make a failure good. What `on_completed` raised under
+        `return_exceptions` is in here, too.
+        """
+        record = self._record
+        failures = (record.failures, record.callback_failures)
+        positions = sorted({i for kind in failures for i in kind})
+        if not positions:
+            return None
+        return ExceptionGroup(
+            f"failures in flow {record.plan.flow!r}",
+            [kind[i] for i in positions for kind in failures if i in kind],
+        )
+
+    def raise_exceptions(self) -> None:
+        """Raise `exceptions`, if there are any.
+
+        Raises:
+            ExceptionGroup: every failure whose step has had no answer since.
+        """
+        if (exceptions := self.exceptions) is not None:
+            raise exceptions
+
+    @override
+    def __repr__(self) -> str:
+        """Show where every step stands, but no value."""
+        record = self._record
+        states = (f"{step.id}: {record.state_of(i).value}" for step, i in _enumerated(record))
+        return f"<Results of {record.plan.flow!r}: {', '.join(states)}>"
+
+    def _position(self, step: AnyStep) -> int:
+        i = self._record.plan.positions.get(step, -1)
+        if i < 0:
+            message = f"{step!r} is not a step of this run of flow {self._record.plan.flow!r}"
+            raise FlowError(message)
+        if self._watch is not None:
+            self._watch.saw(i)
+        return i
+
+
+def _enumerated(record: Record) -> Iterator[tuple[AnyStep, int]]:
+    return ((step, i) for i, step in enumerate(record.plan.steps))
+
+
+class Watch:
+    """Notes what a condition reads, and refuses what it may not read."""
+
+    __slots__ = ("fault", "plan", "position", "read")
+
+    def __init__(self, plan: Plan, position: int) -> None:
+        """Watch the condition of the step at this position."""
+        self.plan: Final = plan
+        self.position: Final = position
+        self.read: Final[set[int]] = set()
+        # Kept: the condition may swallow the error, but not the fault.
+        self.fault: FlowError | None = None
+
+    def saw(self, i: int) -> None:
+        """Note that the condition read a step.
+
+        Raises:
+            FlowError: if that step isn't declared before the condition's own.
+        """
+        if i < self.position:
+            self.read.add(i)
+            return
+        steps = self.plan.steps
+        message = (
+            f"the condition of step {steps[self.position].id!r} of flow {self.plan.flow!r} reads "
+            f"step {steps[i].id!r}: it may only read steps declared before its own"
+        )
+        self.fault = FlowError(message)
+        raise self.fault
+
+
+def make_results(record: Record, watch: Watch | None = None) -> Results:
+    """Make the view of a run's outcomes; a watched one is for a condition."""
+    results = object.__new__(Results)
+    results._record = record
+    results._watch = watch
+    return results
+
+
+class RunStoppedError(ReflowError):
+    """`run.stop(reason)` or `visit.stop(reason)` ended the run early.
+
+    Attributes:
+        reason: what was given to `stop`.
+        results: what the run had until then.
+    """
+
+    reason: str
+    results: Results
+
+    def __init__(self, message: str, reason: str, results: Results) -> None:
+        """Keep the reason and the results beside the sentence."""
+        super().__init__(message)
+        self.reason = reason
+        self.results = results

@@ -1,0 +1,435 @@
+"""The one driver: runs the steps in the caller's task, each visit in a cancel scope of its own."""
+
+from __future__ import annotations
+
+import contextvars
+from threading import get_ident
+from typing import TYPE_CHECKING, Generic, Never, TypeAlias, TypeVar, cast, final, overload
+
+import anyio
+from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
+
+from . import _compat
+from . import _events as e
+from ._cancellation import VisitOver, add_note, asyncio_task, is_only, reaches, without_signal
+from ._compat import override
+from ._errors import FlowError
+from ._requests import Requests
+from ._results import Results, RunStoppedError, Watch, make_results
+from ._states import NOTHING, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from ._requests import Observer
+    from ._step import AnyStep, Plan, Step
+
+T = TypeVar("T")
+U = TypeVar("U")
+D_co = _compat.TypeVar("D_co", covariant=True, default=None)
+
+OnCompleted: TypeAlias = "Callable[[e.StepCompleted], Awaitable[object]]"
+"""An async function that is called after every completed visit, before the next one begins."""
+_Function: TypeAlias = "Callable[[Visit[object]], Awaitable[object]]"
+
+
+@final
+class Visit(Generic[D_co]):
+    """One entry into a step: what the step's function gets."""
+
+    __slots__ = ("_index", "_number", "_reason", "_run")
+
+    _index: int
+    _number: int
+    _reason: e.Reason
+    _run: Run
+
+    def __init__(self) -> None:
+        """Refuse: visits are made by the run.
+
+        Raises:
+            TypeError: always.
+        """
+        message = "a visit is made by its run, it can't be constructed"
+        raise TypeError(message)
+
+    @property
+    def step(self) -> AnyStep:
+        """The step that is visited."""
+        return self._run._machine.plan.steps[self._index]
+
+    @property
+    def number(self) -> int:
+        """The number of this visit to the step, from 1."""
+        return self._number
+
+    @property
+    def reason(self) -> e.Reason:
+        """Why the step was entered."""
+        return self._reason
+
+    @property
+    def deps(self) -> D_co:
+        """What was given to `flow.run(deps)` or `flow.prepare(deps)`."""
+        return cast("D_co", self._run._deps)
+
+    @property
+    def run(self) -> Run:
+        """The run that this visit belongs to."""
+        return self._run
+
+    @property
+    def idempotency_key(self) -> str:
+        """A key for what must not happen twice, such as a charge.
+
+        The same in every visit until the step has an answer, also when it was interrupted or
+        failed in between; another one when the step is asked anew after that.
+        """
+        run = self._run
+        if run._key is None:
+            import uuid  # noqa: PLC0415 - rarely needed, and `import reflow` shall be quick
+
+            run._key = str(uuid.uuid4())
+        return f"{run._key}/{self.step.id}/{run._machine.attempt(self._index)}"
+
+    @overload
+    def __getitem__(self, step: Step[T]) -> T: ...
+    @overload
+    def __getitem__(self, step: AnyStep) -> object: ...
+    def __getitem__(self, step: AnyStep) -> object:
+        """Give the answer of another step: `visit.run.results[step]`.
+
+        Reading a step that isn't in `depends_on` is allowed, but makes this one depend on nothing.
+
+        Raises:
+            StepNotDoneError: if there is no answer to rely on; the message says why.
+            StepFailedError: if the step failed; its exception is the cause.
+            FlowError: if the step is not one of this run's.
+        """
+        return self._run._results[step]
+
+    @overload
+    def get(self, step: Step[T]) -> T | None: ...
+    @overload
+    def get(self, step: Step[T], default: U) -> T | U: ...
+    def get(self, step: AnyStep, default: object = None) -> object:
+        """Give the answer of a step, or the default where `[]` would raise StepNotDoneError.
+
+        Of its own step a visit gets the latest answer there ever was, stale or not: what to offer
+        again ("still a@b.c?").
+
+        Raises:
+            FlowError: if the step is not one of this run's.
+        """
+        value = self._run._results.get(step, default)
+        if step is self.step:
+            latest = self._run._machine.values[self._index]
+            return default if latest is NOTHING else latest
+        return value
+
+    def draft(self, factory: Callable[[], T]) -> T:
+        """Give the step's scratchpad: the same object on every visit until the step settles.
+
+        So an interrupted step keeps the half it already has. It lives in memory only.
+
+        Args:
+            factory: makes the scratchpad when there is none yet.
+        """
+        run = self._run
+        if run._drafts is None:
+            run._drafts = {}
+        if self._index not in run._drafts:
+            run._drafts[self._index] = factory()
+        # The step made it, with this factory or with the one it used before.
+        return cast("T", run._drafts[self._index])
+
+    async def go_back(self, *steps: AnyStep | str) -> Never:
+        """Ask for earlier steps again and leave this visit; never returns.
+
+        Args:
+            steps: the steps, or their ids; see `run.go_back`.
+
+        Raises:
+            FlowError: if the cancellation of this visit can't reach the caller (in a shielded
+                section, in a task outside the visit, after the visit); nothing was requested.
+            GoBackError: as `run.go_back`.
+        """
+        self._check_current("go_back")
+        if not reaches(cast("anyio.CancelScope", self._run._scope)):
+            message = (
+                f"visit.go_back of {self!r}: called in a shielded section or in a task outside the "
+                "visit, it could not end the visit; use visit.run.go_back(...)"
+            )
+            raise FlowError(message)
+        self._run.go_back(*steps)
+        while True:
+            await anyio.sleep_forever()
+
+    def skip(self) -> Never:
+        """Settle the step without an answer and leave this visit; never returns.
+
+        Raises:
+            FlowError: if the step is not optional, or the visit is over.
+        """
+        self._check_current("skip")
+        if not self.step.optional:
+            message = f"visit.skip() of {self!r}: declare the step with optional=True"
+            raise FlowError(message)
+        self._run.skip(self.step)
+        raise VisitOver(self)
+
+    def stop(self, reason: str) -> Never:
+        """Leave the whole run early; never returns. See `run.stop`.
+
+        Args:
+            reason: why, for whoever catches the `RunStoppedError` that `drive()` raises.
+
+        Raises:
+            FlowError: if the visit is over.
+        """
+        self._check_current("stop")
+        self._run.stop(reason)
+        raise VisitOver(self)
+
+    @override
+    def __repr__(self) -> str:
+        """Name the step and the visit."""
+        flow = self._run._machine.plan.flow
+        return f"<Visit {self._number} of step {self.step.id!r} of flow {flow!r}>"
+
+    def _check_current(self, what: str) -> None:
+        if self._run._visit is not self:
+            message = f"visit.{what} of {self!r}: the visit is over"
+            raise FlowError(message)
+
+
+@final
+class Run(Requests):
+    """One execution of a flow, made by `flow.prepare(...)`."""
+
+    __slots__ = (
+        "_deps",
+        "_functions",
+        "_key",
+        "_on_completed",
+        "_return_exceptions",
+        "_visit",
+    )
+
+    _deps: object
+    _functions: tuple[_Function, ...]
+    _key: str | None
+    _on_completed: OnCompleted | None
+    _return_exceptions: bool
+    _visit: Visit[object] | None
+
+    def __init__(self) -> None:
+        """Refuse: runs are made by their flow.
+
+        Raises:
+            TypeError: always.
+        """
+        message = "a run is made by its flow: use flow.prepare(...)"
+        raise TypeError(message)
+
+    async def drive(self) -> Results:
+        """Run the steps, in the caller's task, until every one of them is settled.
+
+        A checkpoint when it begins; between the steps it adds none. Steps run in the caller's
+        context: a context variable that a step sets stays set for the next.
+
+        Returns:
+            The answers, typed by step.
+
+        Raises:
+            FlowError: if the run was driven before.
+            RunStoppedError: if `stop` was called.
+            Exception: what a step, a condition or `on_completed` raised, itself and with a note
+                that names flow, step and visit; under `return_exceptions` these are collected
+                in `results.exceptions` instead.
+        """
+        machine = self._machine
+        if self._thread is not None:
+            message = f"this run of flow {machine.plan.flow!r} was driven before: prepare another"
+            raise FlowError(message)
+        self._thread = get_ident()
+        cancelled = anyio.get_cancelled_exc_class()
+        task = asyncio_task(cancelled)
+        cancelling = 0 if task is None else task.cancelling()
+        when, functions, on_completed = machine.plan.when, self._functions, self._on_completed
+        machine.start()
+        try:
+            if machine.log:
+                self._context = contextvars.copy_context()
+                self._deliver()
+            await checkpoint()
+            while (i := machine.next()) >= 0 and self._stopping is None:
+                if when[i] is not None and machine.must_evaluate(i):
+                    self._evaluate(i)
+                    continue
+                visit: Visit[object] = object.__new__(Visit)
+                visit._run = self
+                visit._index = i
+                visit._reason = machine.enter(i)
+                visit._number = machine.visits[i]
+                self._visit = visit
+                self._scope = scope = anyio.CancelScope()
+                value: object = NOTHING
+                failure: Exception | None = None
+                if not machine.log or self._announced(i):
+                    try:
+                        with scope:
+                            value = await functions[i](visit)
+                    except Exception as exc:  # noqa: BLE001 - recorded or raised by _wind_up
+                        failure = exc
+                    except BaseException as exc:  # noqa: BLE001 - raised again unless ours
+                        failure = without_signal(exc, visit)
+                self._scope = self._visit = None
+                if value is NOTHING or machine.active != i:
+                    self._wind_up(i, value, failure)
+                    await checkpoint_if_cancelled()
+                else:
+                    changed = machine.complete(i, value)
+                    if self._drafts:
+                        self._drop_draft(i)
+                    if machine.log:
+                        self._deliver()
+                    if on_completed is not None:
+                        await self._call_back(i, on_completed, value, changed=changed)
+                if task is not None and task.cancelling() > cancelling:
+                    # A step swallowed it: a scope's is delivered again here, a native one isn't.
+                    await checkpoint_if_cancelled()
+                    raise cancelled  # noqa: TRY301 - handled below like one that was not swallowed
+        except BaseException as exc:
+            self._end_by(exc, cancelled)
+            raise
+        if self._stopping is not None:
+            reason = self._stopping
+            self._end(RunState.STOPPED, e.RunStopped(reason))
+            message = f"the run of flow {machine.plan.flow!r} was stopped: {reason}"
+            raise RunStoppedError(message, reason, self._results)
+        self._end(RunState.COMPLETED, e.RunCompleted())
+        return self._results
+
+    @override
+    def __repr__(self) -> str:
+        """Name the flow and say where the run stands."""
+        machine = self._machine
+        at = "" if (active := self.active) is None else f", at step {active.id!r}"
+        return f"<Run of flow {machine.plan.flow!r}: {machine.phase.value}{at}>"
+
+    def _announced(self, i: int) -> bool:
+        """Tell of the visit that begins; say whether it is still to take place."""
+        self._context = contextvars.copy_context()
+        self._deliver()
+        machine = self._machine
+        return machine.active == i and not machine.wants_interruption() and self._stopping is None
+
+    def _evaluate(self, i: int) -> None:
+        """Evaluate the condition of the step whose turn it is."""
+        machine = self._machine
+        watch = Watch(machine.plan, i)
+        predicate = cast("Callable[[Results], bool]", machine.plan.when[i])
+        holds: bool | None = None
+        failure: Exception | None = None
+        try:
+            holds = bool(predicate(make_results(machine, watch)))
+        except Exception as exc:  # noqa: BLE001 - a failure of the step, like one in a visit
+            failure = exc
+        failure = watch.fault or failure
+        if failure is not None:
+            holds = None
+        if machine.condition(i, holds, sorted(watch.read)):
+            if failure is not None:
+                machine.fail(i, failure, in_condition=True)
+                self._blame(i, failure, "in the condition of")
+            elif not holds:
+                machine.skip(i, by_condition=True)
+        self._deliver()
+
+    def _wind_up(self, i: int, value: object, failure: Exception | None) -> None:
+        """End a visit that didn't simply return: interrupted, ended by a request, or failed."""
+        machine = self._machine
+        if machine.active != i:
+            # Answered or skipped meanwhile: that stands, whatever else the visit did.
+            if failure is not None:
+                machine.fail_cleanup(i, failure)
+                self._blame(i, failure, "while it was being left,")
+            elif value is not NOTHING:
+                machine.supersede(i, value)
+        elif failure is None:
+            machine.interrupt(i)
+        elif machine.wants_interruption() or self._stopping is not None:
+            dropped = ", ".join(repr(machine.plan.names[j]) for j in machine.requested)
+            machine.interrupt(i, failure)
+            if not self._return_exceptions and dropped:
+                add_note(failure, f"the request to go to {dropped} was dropped: the run ended")
+            self._blame(i, failure, "while it was interrupted,")
+        else:
+            machine.fail(i, failure)
+            self._drop_draft(i)
+            self._blame(i, failure, "in")
+        self._deliver()
+
+    async def _call_back(
+        self, i: int, on_completed: OnCompleted, value: object, *, changed: bool
+    ) -> None:
+        plan, machine = self._machine.plan, self._machine
+        number = machine.visits[i]
+        event = e.StepCompleted(plan.names[i], number, value, changed, plan.sensitive[i])
+        try:
+            # Between visits there is nothing to go back from, but `stop` must not wait for it.
+            with anyio.CancelScope() as self._scope:
+                await on_completed(event)
+        except Exception as exc:  # noqa: BLE001 - a failure of the callback, not of the step
+            machine.fail_callback(i, exc)
+            self._blame(i, exc, "in on_completed for")
+        finally:
+            self._scope = None
+        self._deliver()
+
+    def _blame(self, i: int, failure: Exception, where: str) -> None:
+        """Say on the exception where it came from, and raise it unless they are collected."""
+        plan, number = self._machine.plan, self._machine.visits[i]
+        add_note(failure, f"{where} step {plan.names[i]!r} of flow {plan.flow!r}, visit {number}")
+        if not self._return_exceptions:
+            raise failure
+
+    def _end_by(self, exc: BaseException, cancelled: type[BaseException]) -> None:
+        if is_only(exc, (cancelled, GeneratorExit)):
+            self._end(RunState.CANCELLED, e.RunCancelled())
+        else:
+            machine = self._machine
+            sensitive = any(
+                machine.plan.sensitive[i]
+                for failures in (machine.failures, machine.callback_failures)
+                for i, failure in failures.items()
+                if failure is exc
+            )
+            self._end(RunState.FAILED, e.RunFailed(exc, sensitive))
+
+    def _end(self, phase: RunState, event: e.Event) -> None:
+        self._scope = self._visit = None
+        self._machine.end(phase, event)
+        self._deliver()
+
+
+def make_run(
+    plan: Plan,
+    deps: object,
+    *,
+    return_exceptions: bool,
+    on_completed: OnCompleted | None,
+    observers: Iterable[Observer],
+) -> Run:
+    """Make a run of the plan; nothing starts."""
+    run = object.__new__(Run)
+    run._set_up(plan, observers)
+    run._deps = deps
+    # Every step of the plan was declared on a flow with these deps.
+    run._functions = cast("tuple[_Function, ...]", plan.functions)
+    run._key = None
+    run._on_completed = on_completed
+    run._return_exceptions = return_exceptions
+    run._visit = None
+    return run
