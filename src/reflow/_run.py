@@ -287,7 +287,6 @@ class Run(Requests):
                 self._scope = self._visit = None
                 if value is NOTHING or machine.active != i:
                     self._wind_up(i, value, failure)
-                    await checkpoint_if_cancelled()
                 else:
                     changed = machine.complete(i, value)
                     if self._drafts:
@@ -296,10 +295,13 @@ class Run(Requests):
                         self._deliver()
                     if on_completed is not None:
                         await self._call_back(i, on_completed, value, changed=changed)
-                if task is not None and task.cancelling() > cancelling:
-                    # A step swallowed it: a scope's is delivered again here, a native one isn't.
+                # No checkpoint, but no step begins in a cancelled run, even if one swallowed it.
+                if task is None or value is NOTHING or machine.requested:
                     await checkpoint_if_cancelled()
-                    raise cancelled  # noqa: TRY301 - handled below like one that was not swallowed
+                if task is not None and task.cancelling() > cancelling:
+                    # A scope's cancellation is delivered again, a native one isn't.
+                    await checkpoint_if_cancelled()
+                    raise cancelled  # noqa: TRY301 - ends the run like one that nobody swallowed
         except BaseException as exc:
             self._end_by(exc, cancelled)
             raise
