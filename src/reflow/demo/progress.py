@@ -1,0 +1,83 @@
+"""The list that shows where every step stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, assert_never, cast
+
+from rich.table import Table
+from rich.text import Text
+
+from reflow import Done, Failed, Pending, Skipped, StepState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from reflow import AnyStep, Outcome, Run
+
+# A mark, one for screens that only know ASCII, its colour, and what it means.
+_MARKS: Final = {
+    StepState.PENDING: ("·", ".", "", "to come"),
+    StepState.ACTIVE: (">", ">", "cyan", "asked now"),
+    StepState.DONE: ("✓", "+", "green", "done"),
+    StepState.FAILED: ("✗", "!", "red", "failed"),
+    StepState.SKIPPED: ("-", "-", "", "skipped"),
+    StepState.STALE: ("↻", "~", "yellow", "stale, asked again"),
+    StepState.IN_DOUBT: ("?", "?", "yellow", "answered, may not apply"),
+}
+_AGAIN: Final = ("↩", "<", "yellow", "asked again soon")
+
+
+def progress(run: Run, steps: Iterable[AnyStep], *, ascii_only: bool = False) -> Table:
+    """List the steps: what is done, active, stale, skipped and to come.
+
+    Args:
+        run: the run.
+        steps: the steps of its flow.
+        ascii_only: whether the screen knows no other characters.
+    """
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    # An answer that is too long for the screen is cut.
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for number, step in enumerate(steps, 1):
+        outcome = run.results.outcome(step)
+        state = StepState.ACTIVE if step is run.active else state_of(outcome)
+        mark, plain, colour, words = _AGAIN if step in run.detour else _MARKS[state]
+        answer = (
+            display(outcome.value, sensitive=step.sensitive) if isinstance(outcome, Done) else ""
+        )
+        table.add_row(
+            Text(plain if ascii_only else mark, colour),
+            Text(str(number)),
+            Text(step.id),
+            Text(words, colour),
+            Text(answer),
+        )
+    return table
+
+
+def state_of(outcome: Outcome[object]) -> StepState:
+    """Give the state that an outcome stands for."""
+    match outcome:
+        case Done():
+            return StepState.DONE
+        case Failed():
+            return StepState.FAILED
+        case Skipped():
+            return StepState.SKIPPED
+        case Pending(state=state):
+            return state
+        case _:
+            assert_never(outcome)
+
+
+def display(answer: object, *, sensitive: bool) -> str:
+    """Give an answer as a person may read it; a sensitive one is not for reading."""
+    if sensitive:
+        return "set"
+    if isinstance(answer, list):
+        return ", ".join(map(str, cast("list[object]", answer)))
+    return str(answer)
