@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import anyio
 import pytest
@@ -32,7 +32,7 @@ from reflow import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Coroutine
 
 pytestmark = pytest.mark.anyio
 
@@ -195,7 +195,9 @@ async def test_a_completion_that_was_itself_requested_again_runs_again() -> None
 
 
 @pytest.mark.parametrize("kind", [StepEntered, StepCompleted, StepInterrupted])
-async def test_a_request_from_an_observer_counts(kind: type[Event]) -> None:
+async def test_a_request_from_an_observer_counts(
+    kind: type[StepEntered | StepCompleted | StepInterrupted],
+) -> None:
     """Between visits, or as one begins: no moment is too early or too late."""
     flow, log = Flow("f"), Log()
     a = add(flow, "a")
@@ -213,7 +215,7 @@ async def test_a_request_from_an_observer_counts(kind: type[Event]) -> None:
 
     def ask(event: Event) -> None:
         nonlocal asked
-        if isinstance(event, kind) and event.step == "b" and not asked:  # type: ignore[attr-defined]
+        if isinstance(event, kind) and event.step == "b" and not asked:
             asked = True
             run.go_back(a)
 
@@ -350,7 +352,7 @@ async def test_outside_cancellation_that_a_step_swallows_still_wins(request_too:
 @pytest.mark.parametrize("swallows", [False, True])
 @pytest.mark.parametrize("request_too", [False, True])
 async def test_native_task_cancel(backend_name: str, request_too: bool, swallows: bool) -> None:
-    """asyncio's own edge cancellation propagates, also when a step swallowed it."""
+    """Asyncio's own edge cancellation propagates, also when a step swallowed it."""
     if backend_name != "asyncio":
         pytest.skip("task.cancel() is asyncio's")
     flow, log = Flow("f"), Log()
@@ -396,6 +398,7 @@ async def test_native_cancellation_from_before_the_run_is_not_ours(backend_name:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
             return (await flow.run())[a]
+        raise AssertionError
 
     task = asyncio.create_task(main())
     await checkpoint()
@@ -491,7 +494,7 @@ async def test_an_interrupted_visit_that_raises_in_its_cleanup(return_exceptions
 
 @pytest.mark.parametrize("return_exceptions", [False, True])
 async def test_a_step_whose_own_task_group_fails_while_interrupted(return_exceptions: bool) -> None:
-    """asyncio and trio differ in what the scope says then; the outcome is the same."""
+    """Asyncio and trio differ in what the scope says then; the outcome is the same."""
     flow, log = Flow("f"), Log()
     a = add(flow, "a")
 
@@ -712,7 +715,7 @@ async def test_stop_leaves_early_with_the_results_so_far(how: str, return_except
         if how == "visit":
             try:
                 visit.stop("to a human")
-            except Exception:
+            except Exception:  # noqa: BLE001 - what many steps do; it must not get in the way
                 raise AssertionError from None
         waiting.set()
         await interrupted()
@@ -742,7 +745,9 @@ async def test_stop_leaves_early_with_the_results_so_far(how: str, return_except
 
         if how == "other task":
             tg.start_soon(listen)
-        with pytest.raises(RunStoppedError, match="run of flow 'f' was stopped: to a human") as info:
+        with pytest.raises(
+            RunStoppedError, match="run of flow 'f' was stopped: to a human"
+        ) as info:
             await run.drive()
     assert info.value.reason == "to a human"
     assert info.value.results.get(a) == (None if how == "early" else "a1")
@@ -789,18 +794,20 @@ async def test_a_cleanup_that_raises_while_stopping(return_exceptions: bool) -> 
             await run.drive()
 
 
-async def leave_by_skip(visit: Visit) -> None:
+async def leave_by_skip(visit: Visit) -> Never:
     """Skip the own step."""
     visit.skip()
 
 
-async def leave_by_stop(visit: Visit) -> None:
+async def leave_by_stop(visit: Visit) -> Never:
     """Stop the run."""
     visit.stop("from a child task")
 
 
 @pytest.mark.parametrize("leave", [leave_by_skip, leave_by_stop])
-async def test_leaving_a_visit_from_a_child_task(leave: Callable[[Visit], Awaitable[None]]) -> None:
+async def test_leaving_a_visit_from_a_child_task(
+    leave: Callable[[Visit], Coroutine[object, object, Never]],
+) -> None:
     """The signal that ends the visit is taken out of the task group's exception group."""
     flow, log = Flow("f"), Log()
 
@@ -809,6 +816,7 @@ async def test_leaving_a_visit_from_a_child_task(leave: Callable[[Visit], Awaita
         async with anyio.create_task_group() as tg:
             tg.start_soon(leave, visit)
             await interrupted()
+        raise AssertionError
 
     run = flow.prepare(observers=[log])
     if leave is leave_by_skip:
@@ -837,6 +845,7 @@ async def test_leaving_a_visit_while_a_sibling_fails(return_exceptions: bool) ->
             await checkpoint()
             tg.start_soon(leave_by_skip, visit)
             await interrupted()
+        raise AssertionError
 
     run = flow.prepare(observers=[log], return_exceptions=return_exceptions)
     if return_exceptions:
@@ -873,6 +882,7 @@ async def test_leaving_a_visit_while_something_serious_happens() -> None:
             await checkpoint()
             tg.start_soon(leave_by_skip, visit)
             await interrupted()
+        raise AssertionError
 
     with pytest.raises(BaseExceptionGroup) as info:
         await flow.run(return_exceptions=True)

@@ -31,10 +31,10 @@ class GoBackError(ReflowError):
 
     refused: Mapping[str, str]
 
-    def __init__(self, message: str, refused: Mapping[str, str]) -> None:
+    def __init__(self, message: str, refused: Mapping[str, str] | None = None) -> None:
         """Keep the reasons beside the sentence that is made of them."""
         super().__init__(message)
-        self.refused = dict(refused)
+        self.refused = dict(refused or {})
 
 
 class RunFinishedError(ReflowError):

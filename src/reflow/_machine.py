@@ -41,15 +41,12 @@ class Machine(Order):
     """The state of a run."""
 
     __slots__ = (
-        "attempts",
         "fresh",
         "last",
         "log",
         "on_detour",
-        "outdated",
         "phase",
         "readers",
-        "ready",
     )
 
     def __init__(self, plan: Plan, log: list[e.Event] | None = None) -> None:
@@ -57,32 +54,14 @@ class Machine(Order):
         super().__init__(plan)
         self.log = log
         self.phase = RunState.PREPARED
-        # Of the active visit: whether it serves a request, and what its own inputs did meanwhile.
+        # Whether the active visit serves a request.
         self.on_detour = False
-        self.outdated = 0
         # The last settled outcome, where the recorded one isn't it.
         self.last: Final[dict[int, tuple[int, object]]] = {}
-        # The visit in which the attempt at an answer began, where that isn't the coming one.
-        self.attempts: Final[dict[int, int]] = {}
-        # Whose conditions read a step, and the step whose condition was just met.
+        # Whose conditions read a step.
         self.readers: Final[dict[int, set[int]]] = {}
-        self.ready = -1
         # The always-ask steps (negated) that are not stale yet.
         self.fresh: Final[list[int]] = []
-
-    # What the driver asks
-
-    def must_evaluate(self, i: int) -> bool:
-        """Say whether the step's condition comes before a visit to it."""
-        return self.plan.when[i] is not None and self.ready != i
-
-    def wants_interruption(self) -> bool:
-        """Say whether something happened that the active visit must not outlast."""
-        return bool(self.requested or self.outdated)
-
-    def attempt(self, i: int) -> int:
-        """Give the number of the visit in which the attempt at the step's next answer began."""
-        return self.attempts.get(i, self.visits[i])
 
     # The transitions of a run
 
@@ -156,7 +135,7 @@ class Machine(Order):
         if self.log is not None:
             name, sensitive = self.plan.names[i], self.plan.sensitive[i]
             self.log.append(e.StepCompleted(name, self.visits[i], value, changed, sensitive))
-        if changed or not plain:
+        if changed or not plain or i <= self.closed:
             self._follow(i, changed=changed)
         return changed
 
@@ -269,7 +248,7 @@ class Machine(Order):
                 # From here on it is wanted, so that it resumes when its visit is interrupted.
                 self.last[i] = (status, self.values[i])
                 self._keep(i, PENDING, self.values[i], 0)
-            elif status == DONE and i in self.last:
+            elif status == DONE and i in self.last and not marks & STALE:
                 resolved = True
                 changed = self._settle(i, DONE, self.values[i], changed)
             if asked or not self.settled(i):
@@ -331,6 +310,8 @@ class Machine(Order):
             heappush(self.fresh, -i)
         if self.plan.point_of_no_return[i] and self.status[i] == DONE:
             self._close(i)
+        if i <= self.closed:
+            self._drop_requests()
 
     def _spread(self, i: int) -> None:
         """Mark what is based on an outcome that changed: only that, and only once."""
@@ -377,11 +358,15 @@ class Machine(Order):
             if self.status[j] != PENDING and (j in self.reads or not self.marks[j] & IN_DOUBT):
                 self.marks[j] &= ~(STALE | IN_DOUBT)
         self.closed = max(self.closed, i)
+
+    def _drop_requests(self) -> None:
+        """What was asked for and is closed by now is not visited again: say so."""
         dropped = [j for j in self.queue() if self.closed_by(j) is not None]
         for j in dropped:
             self.unqueue(j)
         if self.log is not None and dropped:
-            self.log.append(e.RequestsDropped(self.plan.names[i], self._names(dropped)))
+            by, steps = self.plan.names[self.closed], self._names(dropped)
+            self.log.append(e.RequestsDropped(by, steps))
 
     # Events
 

@@ -33,10 +33,13 @@ class Order(Record):
     """The outcomes of a run, and the order in which its steps come."""
 
     __slots__ = (
+        "attempts",
         "closed",
         "detour",
         "frontier",
+        "outdated",
         "reads",
+        "ready",
         "requested",
         "unsettled",
         "visits",
@@ -52,7 +55,12 @@ class Order(Record):
         self.requested: Final[dict[int, None]] = {}
         # ... and what is left of the detour, last to first, so that its head comes off in O(1).
         self.detour: Final[dict[int, None]] = {}
-        # What the conditions read when they were last evaluated.
+        # The visit in which the attempt at an answer began, where that isn't the coming one.
+        self.attempts: Final[dict[int, int]] = {}
+        # What the inputs of the active visit did since it began: STALE, IN_DOUBT.
+        self.outdated = 0
+        # The step whose condition was just met, and what the conditions read.
+        self.ready = -1
         self.reads: Final[dict[int, tuple[int, ...]]] = {}
         # Before the frontier only the steps in this heap can be unsettled.
         self.frontier = 0
@@ -86,6 +94,18 @@ class Order(Record):
             i += 1
         self.frontier = i
         return i if i < end else -1
+
+    def must_evaluate(self, i: int) -> bool:
+        """Say whether the step's condition comes before a visit to it."""
+        return self.plan.when[i] is not None and self.ready != i
+
+    def wants_interruption(self) -> bool:
+        """Say whether something happened that the active visit must not outlast."""
+        return bool(self.requested or self.outdated)
+
+    def attempt(self, i: int) -> int:
+        """Give the number of the visit in which the attempt at the step's next answer began."""
+        return self.attempts.get(i, self.visits[i])
 
     def queue(self) -> tuple[int, ...]:
         """Give the steps that were asked for and have not been entered since, in order."""

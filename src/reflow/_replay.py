@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from . import _events as e
 from ._errors import MachineError
-from ._states import STALE, RunState, StepState
+from ._states import IN_DOUBT, STALE, RunState, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,15 +31,11 @@ TRANSITIONS: Final[Mapping[type[object], Mapping[StepState, frozenset[StepState]
         e.StepFailed: {_A: [_F, _D, _S, _I], _P: [_F], _D: [_D], _F: [_F], _S: [_F], _I: [_F]},
         e.StepSkipped: {state: [_K] for state in StepState},
         e.StepInterrupted: {_A: [_P, _D, _F, _S, _I]},
-        e.StepAnswered: {state: [_D, _I] for state in StepState},
-        e.ConditionEvaluated: {
-            _P: [_P],
-            _D: [_D],
-            _F: [_F],
-            _S: [_S],
-            _I: [_P, _D, _F, _K, _S, _I],
-        },
-        e.StepsMadeStale: {_D: [_S, _I], _F: [_S, _I], _K: [_I], _S: [_S], _I: [_S], _A: [_A]},
+        e.StepAnswered: {_P: [_D, _I], _A: [_D, _I], _K: [_D, _I], _S: [_D, _I]}
+        | {_D: [_D], _F: [_D], _I: [_I]},
+        e.ConditionEvaluated: {_P: [_P], _D: [_D], _F: [_F, _P], _S: [_S, _P]}
+        | {_I: [_P, _D, _F, _K, _I]},
+        e.StepsMadeStale: {_D: [_S, _I], _F: [_S, _I], _K: [_I], _I: [_S]},
     }.items()
 }
 """What an event may make of the step it names (StepsMadeStale: of those its cause affects).
@@ -134,12 +130,18 @@ def _apply_to_step(machine: Machine, event: e.StepEvent) -> None:
 
 def _check_consequence(machine: Machine, event: e.StepsMadeStale | e.RequestsDropped) -> None:
     """Check what follows from the event before: the machine did it with that one."""
+    expected: list[tuple[str, bool]] = []
     for name in event.steps:
         i = _position(machine, event, name)
         if isinstance(event, e.RequestsDropped):
-            follows = not machine.is_queued(i)
+            expected.append((name, not machine.is_queued(i)))
         else:
-            follows = bool(machine.marks[i] & STALE) or i == machine.active
+            expected.append((name, bool(machine.marks[i] & STALE) or i == machine.active))
+    if isinstance(event, e.StepsMadeStale):
+        for name in event.in_doubt:
+            i = _position(machine, event, name)
+            expected.append((name, bool(machine.marks[i] & IN_DOUBT)))
+    for name, follows in expected:
         if not follows:
             raise _impossible(machine, event, f"it doesn't follow for step {name!r}")
 

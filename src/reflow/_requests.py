@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -13,6 +12,7 @@ from ._states import RunState
 from ._step import options_of
 
 if TYPE_CHECKING:
+    import contextvars
     from collections.abc import Callable, Iterable
 
     from anyio import CancelScope
@@ -36,6 +36,7 @@ class Requests:
         "_context",
         "_delivering",
         "_drafts",
+        "_key",
         "_machine",
         "_observers",
         "_results",
@@ -56,6 +57,8 @@ class Requests:
     _scope: CancelScope | None
     _stopping: str | None
     _drafts: dict[int, object] | None
+    # What tells this run's idempotency keys from another's; made when first needed.
+    _key: str | None
 
     def _set_up(self, plan: Plan, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)
@@ -67,6 +70,7 @@ class Requests:
         self._scope = None
         self._stopping = None
         self._drafts = None
+        self._key = None
 
     @property
     def results(self) -> Results:
@@ -135,8 +139,9 @@ class Requests:
         """
         self._check_open("retake")
         if (active := self.active) is None:
-            message = f"can't retake in flow {self._machine.plan.flow!r}: no step is active"
-            raise GoBackError(message, {})
+            raise GoBackError(
+                f"can't retake in flow {self._machine.plan.flow!r}: no step is active"
+            )
         self._go("retake", (active,), ahead=False)
 
     def answer(self, step: Step[T], value: T) -> None:
@@ -203,8 +208,9 @@ class Requests:
     def _go(self, what: str, steps: tuple[AnyStep | str, ...], *, ahead: bool) -> None:
         self._check_open(what)
         if not steps:
-            message = f"can't {what} in flow {self._machine.plan.flow!r}: no step was named"
-            raise GoBackError(message, {})
+            raise GoBackError(
+                f"can't {what} in flow {self._machine.plan.flow!r}: no step was named"
+            )
         targets: dict[int, None] = {}
         refused: dict[str, str] = {}
         for step in steps:
@@ -276,21 +282,36 @@ class Requests:
                 for observer in self._observers:
                     try:
                         observer(event)
-                    except Exception:  # noqa: BLE001 - whatever it raises is not the run's affair
-                        self._switch_off(observer)
+                    except Exception as exc:  # noqa: BLE001 - a fault of the observer, not the run's
+                        self._switch_off(observer, exc)
         finally:
             self._delivering = False
 
-    def _switch_off(self, observer: Observer) -> None:
+    def _switch_off(self, observer: Observer, failure: Exception) -> None:
         # Imported when needed: most runs never log, and `import reflow` shall be quick.
         import logging  # noqa: PLC0415
 
-        logging.getLogger("reflow").exception(
+        logging.getLogger("reflow").error(
             "observer %r of flow %r raised, it is switched off for this run",
             observer,
             self._machine.plan.flow,
+            exc_info=failure,
         )
         self._observers = tuple(other for other in self._observers if other is not observer)
+
+    def _key_of(self, i: int) -> str:
+        if self._key is None:
+            import uuid  # noqa: PLC0415 - rarely needed, and `import reflow` shall be quick
+
+            self._key = str(uuid.uuid4())
+        return f"{self._key}/{self._machine.plan.names[i]}/{self._machine.attempt(i)}"
+
+    def _draft(self, i: int, factory: Callable[[], object]) -> object:
+        if self._drafts is None:
+            self._drafts = {}
+        if i not in self._drafts:
+            self._drafts[i] = factory()
+        return self._drafts[i]
 
     def _drop_draft(self, i: int) -> None:
         if self._drafts:

@@ -12,9 +12,9 @@ from ._events import shown
 from ._states import DONE, FAILED, NOTHING, PENDING, UNSETTLED, Record, StepState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from ._step import AnyStep, Plan, Step
+    from ._step import AnyStep, Step
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -86,10 +86,10 @@ class Results:
     Iteration, `len` and `in` go over the steps that have an answer, in flow order.
     """
 
-    __slots__ = ("_record", "_watch")
+    __slots__ = ("_record", "_saw")
 
     _record: Record
-    _watch: Watch | None
+    _saw: Callable[[int], None] | None
 
     def __init__(self) -> None:
         """Refuse: results belong to a run.
@@ -97,8 +97,7 @@ class Results:
         Raises:
             TypeError: always.
         """
-        message = "results are made by a run: await flow.run(...), or read run.results"
-        raise TypeError(message)
+        raise TypeError("results are made by a run: await flow.run(...), or read run.results")
 
     @overload
     def __getitem__(self, step: Step[T]) -> T: ...
@@ -118,8 +117,7 @@ class Results:
             return record.values[i]
         place = f"step {step.id!r} of flow {record.plan.flow!r}"
         if record.status[i] == FAILED and not record.marks[i] & UNSETTLED:
-            message = f"{place} has no answer: it failed"
-            raise StepFailedError(message) from record.failures[i]
+            raise StepFailedError(f"{place} has no answer: it failed") from record.failures[i]
         message = f"{place} has no answer: {_WHY[record.state_of(i)]}"
         raise StepNotDoneError(message)
 
@@ -210,10 +208,11 @@ class Results:
     def _position(self, step: AnyStep) -> int:
         i = self._record.plan.positions.get(step, -1)
         if i < 0:
-            message = f"{step!r} is not a step of this run of flow {self._record.plan.flow!r}"
-            raise FlowError(message)
-        if self._watch is not None:
-            self._watch.saw(i)
+            raise FlowError(
+                f"{step!r} is not a step of this run of flow {self._record.plan.flow!r}"
+            )
+        if self._saw is not None:
+            self._saw(i)
         return i
 
 
@@ -221,42 +220,11 @@ def _enumerated(record: Record) -> Iterator[tuple[AnyStep, int]]:
     return ((step, i) for i, step in enumerate(record.plan.steps))
 
 
-class Watch:
-    """Notes what a condition reads, and refuses what it may not read."""
-
-    __slots__ = ("fault", "plan", "position", "read")
-
-    def __init__(self, plan: Plan, position: int) -> None:
-        """Watch the condition of the step at this position."""
-        self.plan: Final = plan
-        self.position: Final = position
-        self.read: Final[set[int]] = set()
-        # Kept: the condition may swallow the error, but not the fault.
-        self.fault: FlowError | None = None
-
-    def saw(self, i: int) -> None:
-        """Note that the condition read a step.
-
-        Raises:
-            FlowError: if that step isn't declared before the condition's own.
-        """
-        if i < self.position:
-            self.read.add(i)
-            return
-        steps = self.plan.steps
-        message = (
-            f"the condition of step {steps[self.position].id!r} of flow {self.plan.flow!r} reads "
-            f"step {steps[i].id!r}: it may only read steps declared before its own"
-        )
-        self.fault = FlowError(message)
-        raise self.fault
-
-
-def make_results(record: Record, watch: Watch | None = None) -> Results:
-    """Make the view of a run's outcomes; a watched one is for a condition."""
+def make_results(record: Record, saw: Callable[[int], None] | None = None) -> Results:
+    """Make the view of a run's outcomes; with a function, it is told of every read."""
     results = object.__new__(Results)
     results._record = record
-    results._watch = watch
+    results._saw = saw
     return results
 
 

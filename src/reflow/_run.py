@@ -13,9 +13,10 @@ from . import _compat
 from . import _events as e
 from ._cancellation import VisitOver, add_note, asyncio_task, is_only, reaches, without_signal
 from ._compat import override
+from ._conditions import evaluate
 from ._errors import FlowError
 from ._requests import Requests
-from ._results import Results, RunStoppedError, Watch, make_results
+from ._results import Results, RunStoppedError
 from ._states import NOTHING, RunState
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ class Visit(Generic[D_co]):
         Raises:
             TypeError: always.
         """
-        message = "a visit is made by its run, it can't be constructed"
-        raise TypeError(message)
+        raise TypeError("a visit is made by its run, it can't be constructed")
 
     @property
     def step(self) -> AnyStep:
@@ -85,12 +85,7 @@ class Visit(Generic[D_co]):
         The same in every visit until the step has an answer, also when it was interrupted or
         failed in between; another one when the step is asked anew after that.
         """
-        run = self._run
-        if run._key is None:
-            import uuid  # noqa: PLC0415 - rarely needed, and `import reflow` shall be quick
-
-            run._key = str(uuid.uuid4())
-        return f"{run._key}/{self.step.id}/{run._machine.attempt(self._index)}"
+        return self._run._key_of(self._index)
 
     @overload
     def __getitem__(self, step: Step[T]) -> T: ...
@@ -112,6 +107,8 @@ class Visit(Generic[D_co]):
     def get(self, step: Step[T]) -> T | None: ...
     @overload
     def get(self, step: Step[T], default: U) -> T | U: ...
+    @overload
+    def get(self, step: AnyStep, default: object = None) -> object: ...
     def get(self, step: AnyStep, default: object = None) -> object:
         """Give the answer of a step, or the default where `[]` would raise StepNotDoneError.
 
@@ -135,13 +132,8 @@ class Visit(Generic[D_co]):
         Args:
             factory: makes the scratchpad when there is none yet.
         """
-        run = self._run
-        if run._drafts is None:
-            run._drafts = {}
-        if self._index not in run._drafts:
-            run._drafts[self._index] = factory()
         # The step made it, with this factory or with the one it used before.
-        return cast("T", run._drafts[self._index])
+        return cast("T", self._run._draft(self._index, factory))
 
     async def go_back(self, *steps: AnyStep | str) -> Never:
         """Ask for earlier steps again and leave this visit; never returns.
@@ -173,8 +165,7 @@ class Visit(Generic[D_co]):
         """
         self._check_current("skip")
         if not self.step.optional:
-            message = f"visit.skip() of {self!r}: declare the step with optional=True"
-            raise FlowError(message)
+            raise FlowError(f"visit.skip() of {self!r}: declare the step with optional=True")
         self._run.skip(self.step)
         raise VisitOver(self)
 
@@ -199,8 +190,7 @@ class Visit(Generic[D_co]):
 
     def _check_current(self, what: str) -> None:
         if self._run._visit is not self:
-            message = f"visit.{what} of {self!r}: the visit is over"
-            raise FlowError(message)
+            raise FlowError(f"visit.{what} of {self!r}: the visit is over")
 
 
 @final
@@ -210,7 +200,6 @@ class Run(Requests):
     __slots__ = (
         "_deps",
         "_functions",
-        "_key",
         "_on_completed",
         "_return_exceptions",
         "_visit",
@@ -218,7 +207,6 @@ class Run(Requests):
 
     _deps: object
     _functions: tuple[_Function, ...]
-    _key: str | None
     _on_completed: OnCompleted | None
     _return_exceptions: bool
     _visit: Visit[object] | None
@@ -229,8 +217,7 @@ class Run(Requests):
         Raises:
             TypeError: always.
         """
-        message = "a run is made by its flow: use flow.prepare(...)"
-        raise TypeError(message)
+        raise TypeError("a run is made by its flow: use flow.prepare(...)")
 
     async def drive(self) -> Results:
         """Run the steps, in the caller's task, until every one of them is settled.
@@ -250,8 +237,9 @@ class Run(Requests):
         """
         machine = self._machine
         if self._thread is not None:
-            message = f"this run of flow {machine.plan.flow!r} was driven before: prepare another"
-            raise FlowError(message)
+            raise FlowError(
+                f"this run of flow {machine.plan.flow!r} was driven before: prepare another"
+            )
         self._thread = get_ident()
         cancelled = anyio.get_cancelled_exc_class()
         task = asyncio_task(cancelled)
@@ -265,7 +253,9 @@ class Run(Requests):
             await checkpoint()
             while (i := machine.next()) >= 0 and self._stopping is None:
                 if when[i] is not None and machine.must_evaluate(i):
-                    self._evaluate(i)
+                    if (fault := evaluate(machine, i)) is not None:
+                        self._blame(i, fault, "in the condition of")
+                    self._deliver()
                     continue
                 visit: Visit[object] = object.__new__(Visit)
                 visit._run = self
@@ -327,28 +317,6 @@ class Run(Requests):
         machine = self._machine
         return machine.active == i and not machine.wants_interruption() and self._stopping is None
 
-    def _evaluate(self, i: int) -> None:
-        """Evaluate the condition of the step whose turn it is."""
-        machine = self._machine
-        watch = Watch(machine.plan, i)
-        predicate = cast("Callable[[Results], bool]", machine.plan.when[i])
-        holds: bool | None = None
-        failure: Exception | None = None
-        try:
-            holds = bool(predicate(make_results(machine, watch)))
-        except Exception as exc:  # noqa: BLE001 - a failure of the step, like one in a visit
-            failure = exc
-        failure = watch.fault or failure
-        if failure is not None:
-            holds = None
-        if machine.condition(i, holds, sorted(watch.read)):
-            if failure is not None:
-                machine.fail(i, failure, in_condition=True)
-                self._blame(i, failure, "in the condition of")
-            elif not holds:
-                machine.skip(i, by_condition=True)
-        self._deliver()
-
     def _wind_up(self, i: int, value: object, failure: Exception | None) -> None:
         """End a visit that didn't simply return: interrupted, ended by a request, or failed."""
         machine = self._machine
@@ -401,14 +369,8 @@ class Run(Requests):
         if is_only(exc, (cancelled, GeneratorExit)):
             self._end(RunState.CANCELLED, e.RunCancelled())
         else:
-            machine = self._machine
-            sensitive = any(
-                machine.plan.sensitive[i]
-                for failures in (machine.failures, machine.callback_failures)
-                for i, failure in failures.items()
-                if failure is exc
-            )
-            self._end(RunState.FAILED, e.RunFailed(exc, sensitive))
+            event = e.RunFailed(exc, self._machine.is_sensitive(exc))
+            self._end(RunState.FAILED, event)
 
     def _end(self, phase: RunState, event: e.Event) -> None:
         self._scope = self._visit = None
@@ -430,7 +392,6 @@ def make_run(
     run._deps = deps
     # Every step of the plan was declared on a flow with these deps.
     run._functions = cast("tuple[_Function, ...]", plan.functions)
-    run._key = None
     run._on_completed = on_completed
     run._return_exceptions = return_exceptions
     run._visit = None

@@ -100,3 +100,11 @@ class Record:
         if self.marks[i] & IN_DOUBT:
             return StepState.IN_DOUBT
         return _STATES[self.status[i]]
+
+    def is_sensitive(self, exc: BaseException) -> bool:
+        """Say whether an exception is the failure of a sensitive step: it may quote the value."""
+        return any(
+            failure is exc and self.plan.sensitive[i]
+            for failures in (self.failures, self.callback_failures)
+            for i, failure in failures.items()
+        )

@@ -54,8 +54,7 @@ class AnyStep:
         Raises:
             TypeError: always.
         """
-        message = "a step is declared with flow.step(...), it can't be constructed"
-        raise TypeError(message)
+        raise TypeError("a step is declared with flow.step(...), it can't be constructed")
 
     @property
     def id(self) -> str:

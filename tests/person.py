@@ -1,0 +1,95 @@
+"""The person at the console: what the tests of the demo type, and what is printed for it."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from socket import socketpair
+from typing import TYPE_CHECKING, Self, final
+
+import anyio
+from rich.console import Console as Screen
+from typing_extensions import override
+
+from reflow.demo.commands import Commands
+from reflow.demo.console import Console
+from reflow.demo.intake import ANSWERS, intake
+from reflow.demo.keyboard import Keyboard
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from reflow import Flow
+
+CARD = "4111 1111 1111 1111"
+ANSWERED = ["Ada Lovelace", "ada@example.org", "skip", "1990-12-10", "comfort", "Drew", CARD]
+"""What leads to the confirmation."""
+
+
+@final
+class Paper(StringIO):
+    """What is printed on, and can be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.printed = anyio.Event()
+
+    @override
+    def write(self, text: str, /) -> int:
+        """Print, and say so."""
+        self.printed.set()
+        self.printed = anyio.Event()
+        return super().write(text)
+
+
+@final
+class Person:
+    """Has a console to itself, for as long as the context lasts.
+
+    Args:
+        lines: what is typed already.
+        flow: what the console is for.
+    """
+
+    def __init__(self, *lines: str, flow: Flow[Console] = intake) -> None:
+        self._hands, self._typed = socketpair()
+        self._paper = Paper()
+        commands = Commands(flow.steps, ANSWERS)
+        self.console = Console(Keyboard(self._typed), Screen(file=self._paper, width=80), commands)
+        self.types(*lines)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.leaves()
+        self._typed.close()
+
+    def types(self, *lines: str) -> None:
+        """Type some lines."""
+        self._hands.sendall("".join(f"{line}\n" for line in lines).encode())
+
+    def leaves(self) -> None:
+        """Type nothing any more."""
+        self._hands.close()
+
+    async def waits_for(self, text: str) -> None:
+        """Wait until a text is printed."""
+        while text not in self.sees:
+            await self._paper.printed.wait()
+
+    @property
+    def sees(self) -> str:
+        """Everything that was printed."""
+        return self._paper.getvalue()
+
+    @property
+    def asked(self) -> list[str]:
+        """The ids of the steps in the order in which they put their questions."""
+        numbers: list[str] = re.findall(r"^\((\d)/9\)", self.sees, re.MULTILINE)
+        return [intake.steps[int(number) - 1].id for number in numbers]

@@ -1,0 +1,133 @@
+"""Long random walks of the machine alone: its indexes, its replay and its table."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from states import naive_next, state_of, transitions
+
+from reflow import Flow, RunStarted, Visit
+from reflow._machine import Machine
+from reflow._replay import TRANSITIONS, apply
+from reflow._step import Plan
+
+if TYPE_CHECKING:
+    from reflow import Event, StepState
+
+STEPS = 7
+
+
+async def never(visit: Visit) -> int:
+    """Stand in for a step: the machine calls nothing."""
+    raise AssertionError
+
+
+def random_machine(random: Random) -> Machine:
+    """Make a machine for a flow of random declarations."""
+    flow = Flow("walk")
+    points = random.random() < 0.3
+    for i in range(STEPS):
+        flow.step(
+            f"step {i}",
+            id=f"s{i}",
+            depends_on=random.sample(flow.steps, min(i, random.choice((0, 1, 2)))),
+            when=(lambda _: True) if random.random() < 0.5 else None,
+            always_ask=random.random() < 0.2,
+            point_of_no_return=points and random.random() < 0.3,
+            revisitable=random.random() < 0.9,
+        )(never)
+    return Machine(Plan("walk", flow.steps), [])
+
+
+def move(machine: Machine, random: Random) -> None:
+    """Do one random thing that a driver, or someone who asks, may do now."""
+    i = random.randrange(STEPS)
+    kind = random.random()
+    if kind < 0.15:
+        targets = {i, random.randrange(STEPS)}
+        if all(machine.refusal(j, ahead=True) is None for j in targets):
+            machine.request(targets, ahead=True)
+        return
+    if kind < 0.3:
+        if machine.closed_by(i) is None:
+            random.choice((machine.skip, lambda j: machine.answer(j, random.randrange(2))))(i)
+        return
+    if (active := machine.active) >= 0:
+        ending = random.random()
+        if ending < 0.2:
+            machine.fail(active, ValueError())
+        elif ending < 0.4 and machine.wants_interruption():
+            machine.interrupt(active, random.choice((None, ValueError())))
+        elif ending < 0.9:
+            machine.complete(active, random.randrange(2))
+        return
+    if (turn := machine.next()) >= 0:
+        if machine.must_evaluate(turn):
+            evaluate(machine, turn, random)
+        else:
+            machine.enter(turn)
+
+
+def evaluate(machine: Machine, i: int, random: Random) -> None:
+    """Do what the driver does with a condition."""
+    read = sorted(random.sample(range(i), min(i, random.choice((0, 1, 1, 2)))))
+    holds = random.choice((True, True, False, None))
+    if machine.condition(i, holds, read):
+        if holds is None:
+            machine.fail(i, ValueError(), in_condition=True)
+        elif not holds:
+            machine.skip(i, by_condition=True)
+
+
+def walk(seed: int, length: int) -> set[tuple[type[Event], StepState, StepState]]:
+    """Walk, and compare with the naive rules and with a replay at every step."""
+    random = Random(seed)
+    machine = random_machine(random)
+    replayed = Machine(machine.plan)
+    machine.start()
+    seen: set[tuple[type[Event], StepState, StepState]] = set()
+    for _ in range(length):
+        before = state_of(machine)
+        move(machine, random)
+        assert machine.log is not None
+        assert machine.log or state_of(machine) == before
+        for event in machine.log:
+            states = [replayed.state_of(i) for i in range(STEPS)]
+            apply(replayed, event)
+            seen |= transitions(event, states, replayed)
+        machine.log.clear()
+        assert state_of(replayed) == state_of(machine)
+        if machine.active < 0:
+            assert machine.next() == naive_next(machine)
+            assert replayed.next() == machine.next()
+    return seen
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_walks(batch: int) -> None:
+    """Whatever happens, the next step is what the rules say, and the replay says so, too."""
+    for seed in range(batch * 100, batch * 100 + 100):
+        walk(seed, 60)
+
+
+def test_the_table_is_exactly_what_happens() -> None:
+    """The diagram in the docs shows every arrow there is, and none that can't happen."""
+    seen = set().union(*(walk(seed, 80) for seed in range(1000, 1500)))
+    expected = {
+        (kind, old, new)
+        for kind, rows in TRANSITIONS.items()
+        for old, news in rows.items()
+        for new in news
+    }
+    assert not sorted(f"{k.__name__}: {o.value} -> {n.value}" for k, o, n in expected - seen)
+
+
+def test_a_walk_starts_at_the_start() -> None:
+    """The log of a machine begins with the start of its run, whatever was asked before it."""
+    machine = random_machine(Random(1))
+    machine.answer(0, 1)
+    machine.start()
+    assert machine.log is not None
+    assert machine.log[0] == RunStarted("walk")

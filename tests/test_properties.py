@@ -1,0 +1,420 @@
+"""Random flows under random schedules: what must hold whatever happens, on every backend."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+import anyio
+import attrs
+import pytest
+from anyio.lowlevel import checkpoint
+from hypothesis import event as note
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from states import machine_of, naive_next, state_of, transitions
+from support import Log
+
+from reflow import (
+    AnyStep,
+    ConditionEvaluated,
+    Event,
+    Flow,
+    GoBackError,
+    GoBackRequested,
+    RequestsDropped,
+    Results,
+    Run,
+    RunCompleted,
+    RunStarted,
+    RunStoppedError,
+    Step,
+    StepAnswered,
+    StepCompleted,
+    StepEntered,
+    StepFailed,
+    StepInterrupted,
+    StepSkipped,
+    Visit,
+)
+from reflow._machine import Machine
+from reflow._replay import apply
+from reflow._step import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BACKENDS = ("asyncio", "uvloop", "trio")
+
+
+@attrs.frozen
+class Declaration:
+    """One step of a random flow."""
+
+    depends_on: frozenset[int] = frozenset()
+    reads: frozenset[int] = frozenset()
+    """What its condition reads; none: it has no condition."""
+    modulus: int = 2
+    raising: bool = False
+    """Whether its condition raises instead of not holding."""
+    always_ask: bool = False
+    point_of_no_return: bool = False
+    revisitable: bool = True
+    optional: bool = False
+
+
+@attrs.frozen
+class Move:
+    """One thing that a visit does, or that is done before the run."""
+
+    kind: str
+    targets: tuple[int, ...] = ()
+    value: int = 0
+
+
+Case: TypeAlias = tuple[list[Declaration], list[Move], list[Move]]
+
+REQUESTS = ("go_back", "jump_ahead", "answer", "skip", "retake")
+ENDINGS = ("return", "wait", "raise", "raise in cleanup", "shielded")
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """Draw a flow, what is asked before it runs, and what its visits do one after the other."""
+    size = draw(st.integers(1, 6))
+    declarations = []
+    for i in range(size):
+        earlier = st.frozensets(st.integers(0, i - 1), max_size=2) if i else st.just(frozenset())
+        rarely = st.integers(0, 5).map(lambda n: n == 5)
+        declarations.append(
+            Declaration(
+                depends_on=draw(earlier),
+                reads=draw(earlier) if draw(st.booleans()) else frozenset(),
+                modulus=draw(st.integers(1, 3)),
+                raising=draw(rarely),
+                always_ask=draw(rarely),
+                point_of_no_return=draw(rarely),
+                revisitable=not draw(rarely),
+                optional=draw(rarely),
+            )
+        )
+    targets = st.lists(st.integers(0, size - 1), min_size=1, max_size=3).map(tuple)
+    request = st.builds(Move, st.sampled_from(REQUESTS), targets, st.integers(0, 3))
+    ending = st.builds(Move, st.sampled_from(ENDINGS), value=st.integers(0, 3))
+    return (
+        declarations,
+        draw(st.lists(request, max_size=2)),
+        draw(st.lists(st.one_of(request, ending), max_size=25)),
+    )
+
+
+def build(declarations: Sequence[Declaration], moves: list[Move], log: Log) -> Flow[None]:
+    """Make the flow; its visits take their moves from the list until that is empty."""
+    flow = Flow("random")
+
+    async def act(visit: Visit) -> int:
+        check_next_visit(visit.run, log)
+        while moves:
+            move = moves.pop(0)
+            if move.kind in REQUESTS:
+                request(visit.run, flow, move)
+                continue
+            if move.kind == "return":
+                return move.value
+            if move.kind == "raise":
+                raise ValueError(move.value)
+            with anyio.CancelScope(shield=move.kind == "shielded"):
+                try:
+                    # Long enough for an interruption to arrive, if there is one.
+                    for _ in range(4):
+                        await checkpoint()
+                finally:
+                    if move.kind == "raise in cleanup":
+                        raise ValueError("cleanup")
+        return sum(visit.get(step, 0) for step in inputs(flow, visit.step))
+
+    for i, declaration in enumerate(declarations):
+        steps = flow.steps
+        flow.step(
+            f"step {i}",
+            id=f"s{i}",
+            depends_on=[steps[j] for j in sorted(declaration.depends_on)],
+            when=condition(declaration, steps) if declaration.reads else None,
+            always_ask=declaration.always_ask,
+            point_of_no_return=declaration.point_of_no_return,
+            revisitable=declaration.revisitable,
+            optional=declaration.optional,
+        )(act)
+    return flow
+
+
+def inputs(flow: Flow[None], step: AnyStep) -> list[Step[int]]:
+    """Give the inputs of a step, as what they all are here."""
+    return [needed for needed in step.depends_on if isinstance(needed, Step)]
+
+
+def condition(declaration: Declaration, steps: tuple[AnyStep, ...]) -> Callable[[Results], bool]:
+    """Make a condition that reads some steps."""
+
+    def when(results: Results) -> bool:
+        values = [results.get(steps[i], 1) for i in sorted(declaration.reads)]
+        holds = sum(value for value in values if isinstance(value, int)) % declaration.modulus == 0
+        if declaration.raising and not holds:
+            raise ValueError("condition")
+        return holds
+
+    return when
+
+
+def request(run: Run, flow: Flow[None], move: Move) -> None:
+    """Ask for something; a refusal must change nothing."""
+    machine = machine_of(run)
+    before = state_of(machine)
+    steps = [flow.steps[i] for i in move.targets]
+    first = steps[0] if steps else None
+    try:
+        if move.kind == "go_back":
+            run.go_back(*steps)
+        elif move.kind == "jump_ahead":
+            run.jump_ahead(*steps)
+        elif move.kind == "retake":
+            run.retake()
+        elif move.kind == "skip" and first is not None:
+            run.skip(first)
+        elif isinstance(first, Step):
+            run.answer(first, move.value)
+    except GoBackError:
+        note("refused")
+        assert state_of(machine) == before
+
+
+def check_next_visit(run: Run, log: Log) -> None:
+    """Check that the machine's indexes say what the rules say, seen from inside a visit."""
+    plan = machine_of(run).plan
+    machine = copy.deepcopy(machine_of(run), {id(plan): plan})
+    if machine.active >= 0 and not machine.wants_interruption():
+        machine.interrupt(machine.active)
+    assert machine.next() == naive_next(machine)
+
+
+def play(case: Case, backend: str) -> tuple[Log, Flow[None], Run]:
+    """Run a case on a backend, checking at every event what must hold."""
+    declarations, before, moves = case
+    log = Log()
+    flow = build(declarations, list(moves), log)
+
+    async def main() -> Run:
+        shadow = Machine(Plan("random", flow.steps))
+        faults: list[Exception] = []
+
+        def fold(event: Event) -> None:
+            """Apply the event to a fresh machine: the same state at every prefix."""
+            before = [shadow.state_of(i) for i in range(len(declarations))]
+            apply(shadow, event)
+            transitions(event, before, shadow)
+            if not machine_of(run).log:  # nothing more has happened than what was told
+                assert state_of(shadow) == state_of(machine_of(run))
+
+        def check(event: Event) -> None:
+            """Keep what goes wrong: an observer that raises is only switched off."""
+            try:
+                if not faults:
+                    fold(event)
+            except Exception as exc:  # noqa: BLE001 - raised below
+                faults.append(exc)
+
+        run = flow.prepare(return_exceptions=True, observers=[log, check])
+        for move in before:
+            request(run, flow, move)
+        await run.drive()
+        for fault in faults:
+            raise fault
+        return run
+
+    options = {} if backend == "trio" else {"use_uvloop": backend == "uvloop"}
+    name = "trio" if backend == "trio" else "asyncio"
+    return log, flow, anyio.run(main, backend=name, backend_options=options)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases())
+def test_invariants_and_backends(case: Case) -> None:  # type: ignore[misc]  # hypothesis: Callable[..., None]
+    """The same events on every backend, and all that the rules promise of them."""
+    log, flow, run = play(case, BACKENDS[0])
+    texts = [repr(event) for event in log]
+    for backend in BACKENDS[1:]:
+        other, _, _ = play(case, backend)
+        assert [repr(event) for event in other] == texts
+    check_order(log)
+    check_settled(log, run)
+    check_reasons(case[0], log)
+    check_answers(log, flow, run)
+
+
+def check_order(log: Log) -> None:
+    """Every requested step runs, in order, once per request (4.1).
+
+    The queue is followed by the rules alone: what is served, dropped, or settled without a visit
+    leaves it; what is asked for moves to its front at the next visit.
+    """
+    asked: list[str] = []
+    detour: list[str] = []
+    on_detour = False
+    active = ""
+    for event in log:
+        match event:
+            case GoBackRequested(steps=steps):
+                asked += [step for step in steps if step not in asked]
+                detour = [step for step in detour if step not in asked]
+            case StepEntered(step=step, reason=reason):
+                queue = asked + detour
+                on_detour = step in queue
+                assert (reason.name == "REQUESTED") == on_detour
+                if not on_detour:
+                    # It comes first because the head needs it, or because nothing is asked for.
+                    assert not queue or int(step[1:]) < int(queue[0][1:])
+                elif step != queue[0]:
+                    assert int(step[1:]) < int(queue[0][1:])
+                detour = [other for other in queue if other != step]
+                asked = []
+                active = step
+            case StepInterrupted(step=step):
+                if on_detour and step not in asked:
+                    detour.insert(0, step)
+                active = ""
+            case RequestsDropped(steps=steps):
+                asked = [step for step in asked if step not in steps]
+                detour = [step for step in detour if step not in steps]
+            case (
+                StepAnswered(step=step)
+                | StepSkipped(step=step)
+                | StepFailed(step=step, in_condition=True)
+            ):
+                asked = [other for other in asked if other != step]
+                detour = [other for other in detour if other != step]
+                active = "" if step == active else active
+            case _:
+                pass
+    assert not asked + detour
+
+
+def check_settled(log: Log, run: Run) -> None:
+    """At the end every step is settled, the interrupted ones too, and nothing is left over."""
+    machine = machine_of(run)
+    assert all(machine.settled(i) for i in range(len(machine.status)))
+    assert (run.state.value, run.active, run.detour) == ("completed", None, ())
+    interrupted = {event.step for event in log if isinstance(event, StepInterrupted)}
+    settling = {
+        event.step
+        for event in log
+        if isinstance(event, StepCompleted | StepFailed | StepSkipped | StepAnswered)
+    }
+    assert interrupted <= settling
+
+
+def check_reasons(declarations: list[Declaration], log: Log) -> None:
+    """Nothing is visited again unless it was asked for, interrupted, or an input changed (4.3)."""
+    visits: Counter[str] = Counter()
+    entered: dict[str, int] = {}
+    # When each step's outcome last changed, and since when what it is based on is known.
+    changed_at: dict[str, int] = {}
+    based_at: dict[str, int] = {}
+    closed = -1
+    for now, event in enumerate(log):
+        match event:
+            case StepEntered(step=step, number=number, reason=reason):
+                visits[step] += 1
+                entered[step] = now
+                assert number == visits[step]
+                i = int(step[1:])
+                if step not in based_at:
+                    assert (reason.name == "FIRST") == (number == 1) or reason.name == "REQUESTED"
+                    continue
+                assert i > closed or reason.name == "STALE"
+                assert reason.name != "FIRST" or number == 1
+                if reason.name == "STALE":
+                    own = declarations[i]
+                    based = (
+                        own.depends_on
+                        | own.reads
+                        | (frozenset(range(i)) if own.always_ask else frozenset())
+                    )
+                    assert any(changed_at.get(f"s{j}", -1) > based_at[step] for j in based)
+            case (
+                StepCompleted(step=step, changed=changed)
+                | StepFailed(step=step, changed=changed)
+                | StepSkipped(step=step, changed=changed)
+                | StepAnswered(step=step, changed=changed)
+                | ConditionEvaluated(step=step, changed=changed)
+            ):
+                if changed:
+                    changed_at[step] = now
+                if isinstance(event, StepCompleted | StepFailed):
+                    based_at[step] = entered.get(step, now)
+                elif isinstance(event, StepSkipped | StepAnswered):
+                    based_at[step] = now
+                i = int(step[1:])
+                own = declarations[i]
+                if isinstance(event, StepCompleted | StepAnswered) and own.point_of_no_return:
+                    closed = max(closed, -1 if own.reads else i)
+            case _:
+                pass
+
+
+def check_answers(log: Log, flow: Flow[None], run: Run) -> None:
+    """No answer is lost: what a step has in the end is the last it was given."""
+    latest: dict[str, object] = {}
+    for event in log:
+        if isinstance(event, StepCompleted | StepAnswered):
+            latest[event.step] = event.value
+    for step in flow.steps:
+        if step in run.results:
+            assert run.results[step] == latest[step.id]
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases(), st.integers(0, 12))
+def test_a_run_can_be_stopped_anywhere(case: Case, at: int) -> None:  # type: ignore[misc]  # as above
+    """Whatever is under way, `stop` ends it with what there is."""
+    declarations, before, moves = case
+    log = Log()
+    flow = build(declarations, list(moves), log)
+
+    async def main() -> None:
+        def stop(event: Event) -> None:
+            if len(log) == at and not isinstance(event, RunCompleted):
+                run.stop("enough")
+
+        run = flow.prepare(return_exceptions=True, observers=[log, stop])
+        for move in before:
+            request(run, flow, move)
+        if at == 0:
+            run.stop("enough")
+        with suppress(RunStoppedError):
+            await run.drive()
+            assert len(log) <= at
+            return
+        assert (run.state.value, run.active) == ("stopped", None)
+
+    anyio.run(main, backend="asyncio")
+    assert isinstance(log[0], RunStarted)
+
+
+@pytest.mark.parametrize("size", [3, 40])
+def test_a_detour_waits_for_a_long_chain(size: int) -> None:
+    """What the head needs runs in flow order, and thereby serves the request for a step of it."""
+    flow, log = Flow("chain"), Log()
+
+    async def act(visit: Visit) -> int:
+        check_next_visit(visit.run, log)
+        if visit.step.id == "s0" and visit.number == 1:
+            visit.run.jump_ahead(f"s{size - 1}", f"s{size // 2}")
+            await checkpoint()
+        return visit.number
+
+    for i in range(size):
+        flow.step("d", id=f"s{i}", depends_on=flow.steps[-1:])(act)
+    anyio.run(lambda: flow.run(observers=[log]))
+    assert log.entered == ["s0", *(f"s{i}" for i in range(size))]
