@@ -127,14 +127,14 @@ def coverage(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Print what reflow costs against hand-written code."""
-    session.install(".", "--group", "bench")
+    session.install("--editable", ".", "--group", "bench")
     session.run("python", "benchmarks/bench.py", *session.posargs)
 
 
 @nox.session(default=False)
 def peers(session: nox.Session) -> None:
     """Print what LangGraph and Burr cost for the same steps."""
-    session.install(".", "--group", "peers")
+    session.install("--editable", ".", "--group", "peers")
     session.run("python", "benchmarks/peers.py", *session.posargs)
 
 
