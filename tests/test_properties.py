@@ -240,7 +240,7 @@ def play(case: Case, backend: str) -> tuple[Log, Flow[None], Run]:
 
 @settings(max_examples=300, deadline=None)
 @given(cases())
-def test_invariants_and_backends(case: Case) -> None:  # type: ignore[misc]  # hypothesis: Callable[..., None]
+def test_invariants_and_backends(case: Case) -> None:
     """The same events on every backend, and all that the rules promise of them."""
     log, flow, run = play(case, BACKENDS[0])
     texts = [repr(event) for event in log]
@@ -376,7 +376,7 @@ def check_answers(log: Log, flow: Flow[None], run: Run) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(cases(), st.integers(0, 12))
-def test_a_run_can_be_stopped_anywhere(case: Case, at: int) -> None:  # type: ignore[misc]  # as above
+def test_a_run_can_be_stopped_anywhere(case: Case, at: int) -> None:
     """Whatever is under way, `stop` ends it with what there is."""
     declarations, before, moves = case
     log = Log()

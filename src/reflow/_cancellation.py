@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, cast, final
 
 import anyio
 
@@ -41,7 +41,7 @@ def without_signal(exc: BaseException, visit: object) -> Exception | None:
         return None
     rest: BaseException | None = exc
     if isinstance(exc, BaseExceptionGroup):
-        _, rest = exc.split(is_signal)
+        _, rest = cast("BaseExceptionGroup[BaseException]", exc).split(is_signal)
     if rest is None or isinstance(rest, Exception):
         return rest
     raise rest
@@ -50,7 +50,8 @@ def without_signal(exc: BaseException, visit: object) -> Exception | None:
 def is_only(exc: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
     """Say whether an exception, or everything in a group, is of these kinds."""
     if isinstance(exc, BaseExceptionGroup):
-        return all(is_only(part, kinds) for part in exc.exceptions)
+        parts = cast("BaseExceptionGroup[BaseException]", exc).exceptions
+        return all(is_only(part, kinds) for part in parts)
     return isinstance(exc, kinds)
 
 

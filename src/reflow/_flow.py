@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, final, overload
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast, final, overload
 
 from ._compat import TypeVar as DefaultTypeVar
 from ._compat import annotations_of, override
@@ -312,7 +312,7 @@ def _steps_among(values: object, faults: list[str]) -> list[AnyStep]:
         faults.append(f"depends_on must be a list of steps, not {values!r}")
         return []
     steps: list[AnyStep] = []
-    for value in values:
+    for value in cast("Iterable[object]", values):
         if isinstance(value, AnyStep):
             steps.append(value)
         else:

@@ -1,0 +1,217 @@
+"""What the type checkers must say of correct code. Checked by mypy and pyright, never run."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import assert_never, assert_type
+
+import anyio
+
+from reflow import (
+    AnyStep,
+    Done,
+    Event,
+    Failed,
+    Flow,
+    GoBackError,
+    LoggingObserver,
+    Observer,
+    Outcome,
+    Pending,
+    Reason,
+    Results,
+    Run,
+    RunState,
+    RunStoppedError,
+    Skipped,
+    Step,
+    StepCompleted,
+    StepDecorator,
+    StepState,
+    Visit,
+)
+
+
+class Console:
+    """Some dependency of steps."""
+
+    async def ask(self, question: str) -> str:
+        """Ask."""
+        raise NotImplementedError
+
+
+class Plan(enum.Enum):
+    """Some choice."""
+
+    SINGLE = 1
+    FAMILY = 2
+
+
+intake = Flow[Console]("intake")
+assert_type(intake, Flow[Console])
+assert_type(intake.step("x"), StepDecorator[Console])
+
+
+@intake.step("the caller's full name")
+async def name(visit: Visit[Console]) -> str:
+    """Read everything a visit has."""
+    assert_type(visit.deps, Console)
+    assert_type(visit.number, int)
+    assert_type(visit.reason, Reason)
+    assert_type(visit.step, AnyStep)
+    assert_type(visit.run, Run)
+    assert_type(visit.idempotency_key, str)
+    assert_type(visit.draft(list[int]), list[int])
+    return await visit.deps.ask("Your name?")
+
+
+assert_type(name, Step[str])
+
+
+@intake.step("the insurance plan", depends_on=[name])
+async def plan(visit: Visit[Console]) -> Plan:
+    """Read another step, and what there was before."""
+    assert_type(visit[name], str)
+    assert_type(visit.get(name), str | None)
+    assert_type(visit.get(name, 0), str | int)
+    assert_type(visit.get(plan), Plan | None)
+    seen: list[object] = []
+    seen.append(visit.get(name))
+    return Plan.SINGLE
+
+
+@intake.step("the family members", when=lambda r: r[plan] is Plan.FAMILY, optional=True)
+async def members(visit: Visit[Console]) -> list[str]:
+    """Leave the visit in each way that never returns; no `return` is missing."""
+    match visit.number:
+        case 1:
+            await visit.go_back(plan, "name")
+        case 2:
+            visit.skip()
+        case _:
+            visit.stop("enough")
+
+
+def valid(value: int) -> int:
+    """Validate."""
+    return value
+
+
+@intake.step("a number", validate=valid)
+async def number(visit: Visit[object]) -> int:
+    """Take a visit with less than this flow has: `Visit` is covariant."""
+    return 1
+
+
+assert_type(number, Step[int])
+
+
+class Wizard:
+    """Steps as methods."""
+
+    flow = Flow("wizard")
+
+    @flow.step("a static one")
+    @staticmethod
+    async def static(visit: Visit) -> int:
+        """Take a visit without deps."""
+        assert_type(visit.deps, None)
+        return 1
+
+    def __init__(self) -> None:
+        """Declare a bound method."""
+        self.name = self.flow.step("the name", id="name")(self._name)
+        assert_type(self.name, Step[str])
+
+    async def _name(self, visit: Visit[None]) -> str:
+        raise NotImplementedError
+
+
+assert_type(Wizard.static, Step[int])
+assert_type(Flow("no deps"), Flow[None])
+assert_type(intake.name, str)
+assert_type(intake.steps, tuple[AnyStep, ...])
+
+
+def told(outcome: Outcome[Plan]) -> str:
+    """Narrow an outcome until nothing is left."""
+    match outcome:
+        case Done(value):
+            assert_type(value, Plan)
+            return value.name
+        case Failed(exception):
+            assert_type(exception, Exception)
+            return str(exception)
+        case Skipped():
+            return "skipped"
+        case Pending(state):
+            assert_type(state, StepState)
+            return state.value
+        case _:
+            assert_never(outcome)
+
+
+def read(results: Results, any_step: AnyStep) -> None:
+    """Read results by step."""
+    assert_type(results[name], str)
+    assert_type(results[plan], Plan)
+    assert_type(results.get(members), list[str] | None)
+    assert_type(results.get(number, "none"), int | str)
+    assert_type(results.outcome(plan), Outcome[Plan])
+    assert_type(results.exceptions, ExceptionGroup[Exception] | None)
+    assert_type(results[any_step], object)
+    assert_type(results.get(any_step), object)
+    assert_type(results.outcome(any_step), Outcome[object])
+    assert_type(name in results, bool)
+    assert_type(len(results), int)
+    for step in results:
+        assert_type(step, AnyStep)
+    results.raise_exceptions()
+
+
+async def log(event: StepCompleted) -> None:
+    """Be called back."""
+    assert_type(event.step, str)
+    assert_type(event.value, object)
+
+
+def observe(event: Event) -> None:
+    """Observe."""
+
+
+async def use() -> None:
+    """Run, prepare and control."""
+    console = Console()
+    assert_type(await intake.run(console), Results)
+    assert_type(await Flow("no deps").run(), Results)
+    kept: list[Event] = []
+    observers: list[Observer] = [observe, LoggingObserver(), kept.append]
+    run = intake.prepare(console, return_exceptions=True, on_completed=log, observers=observers)
+    assert_type(run, Run)
+    assert_type(Flow("no deps").prepare(), Run)
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(run.drive)
+    run.go_back(name, "plan")
+    run.jump_ahead(name, "plan")
+    run.retake()
+    run.answer(name, "Ada")
+    run.answer(plan, Plan.FAMILY)
+    run.skip(members)
+    run.stop("enough")
+    assert_type(run.results, Results)
+    assert_type(run.active, AnyStep | None)
+    assert_type(run.detour, tuple[AnyStep, ...])
+    assert_type(run.state, RunState)
+    try:
+        assert_type(await run.drive(), Results)
+    except RunStoppedError as error:
+        assert_type(error.reason, str)
+        assert_type(error.results, Results)
+    except GoBackError as error:
+        assert_type(dict(error.refused), dict[str, str])
+
+
+def generic(flow: Flow[Console], act: Callable[[Visit[Console]], Awaitable[bytes]]) -> None:
+    """Declare in a plain call."""
+    assert_type(flow.step("plain")(act), Step[bytes])
