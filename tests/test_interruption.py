@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Never
 
@@ -264,6 +266,32 @@ async def test_a_request_from_a_worker_thread() -> None:
     results = await flow.run(observers=[log])
     assert log.entered == ["a", "b", "a", "b"]
     assert results[b] == "b2"
+
+
+@pytest.mark.skipif(
+    "token" not in inspect.signature(anyio.from_thread.run_sync).parameters,
+    reason="this anyio has no token= for foreign threads yet",
+)
+async def test_a_request_from_a_foreign_thread() -> None:
+    """A thread that anyio didn't start needs the event loop's token."""
+    flow, log = Flow("f"), Log()
+    a = add(flow, "a")
+    threads: list[threading.Thread] = []
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 1:
+            token = anyio.lowlevel.current_token()
+            ask = partial(anyio.from_thread.run_sync, visit.run.go_back, a, token=token)
+            thread = threading.Thread(target=ask)
+            threads.append(thread)
+            thread.start()
+            await interrupted()
+        return answering(visit)
+
+    add(flow, "b", act)
+    await flow.run(observers=[log])
+    assert log.entered == ["a", "b", "a", "b"]
+    threads[0].join()
 
 
 async def test_a_request_straight_from_another_thread_is_refused() -> None:

@@ -265,7 +265,7 @@ class Flow(Generic[D]):
             The run.
 
         Raises:
-            FlowError: if a callback is async that must not be, or the other way round.
+            FlowError: if an observer is an async function.
         """
         return self._prepare(deps, return_exceptions, on_completed, observers)
 

@@ -162,7 +162,7 @@ class Requests:
             FlowError: if called in another thread than the event loop's.
         """
         i = self._openable("answer", step)
-        if (validate := options_of(step).validate) is not None:
+        if (validate := options_of(self._machine.plan.steps[i]).validate) is not None:
             # Declared together with the step, for its type.
             value = cast("Callable[[T], T]", validate)(value)
         was_active = self._machine.active == i

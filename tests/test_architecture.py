@@ -1,0 +1,78 @@
+"""The way for data is one way: a module imports only from those above it in this list."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import reflow
+
+SOURCE = Path(reflow.__file__).parent
+# From the declaration over the machine and the driver to the facade.
+ORDER = (
+    *("_compat", "_errors", "_step", "_events", "_states", "_results", "_order", "_machine"),
+    *("_replay", "_conditions", "_cancellation", "_requests", "_run", "_flow", "_logging"),
+)
+THIRD_PARTY = {"_compat": {"typing_extensions"}} | {
+    name: {"anyio"} for name in ("_cancellation", "_requests", "_run")
+}
+
+
+def imports(path: Path) -> set[tuple[int, str]]:
+    """Give what a module imports, also for types and inside functions: level and name."""
+    found: set[tuple[int, str]] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {(0, alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module is None:
+            found |= {(node.level, alias.name) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add((node.level, str(node.module)))
+    return found
+
+
+def test_every_module_is_in_the_list() -> None:
+    """A new private module gets its place in the order."""
+    assert {path.stem for path in SOURCE.glob("_[a-z]*.py")} == set(ORDER)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_go_one_way(name: str) -> None:
+    """No cycle, not even for types, and nothing that a module has no business with."""
+    above = set(ORDER[: ORDER.index(name)])
+    for level, module in imports(SOURCE / f"{name}.py"):
+        if level:
+            assert module in above
+        else:
+            top = module.partition(".")[0]
+            allowed = {"attrs", "annotationlib"} | THIRD_PARTY.get(name, set())
+            assert top in allowed or top in sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("name", ["_step", "_events", "_states", "_results", "_order", "_machine"])
+def test_the_machine_does_no_io(name: str) -> None:
+    """It is synchronous and pure: no await, no event loop, no clock, no threads."""
+    tree = ast.parse((SOURCE / f"{name}.py").read_text())
+    assert not [
+        node for node in ast.walk(tree) if isinstance(node, ast.AsyncFunctionDef | ast.Await)
+    ]
+    modules = {module for _, module in imports(SOURCE / f"{name}.py")}
+    assert modules.isdisjoint({"anyio", "asyncio", "trio", "time", "threading", "random"})
+
+
+def test_modules_stay_small() -> None:
+    """A newcomer can read one in a sitting."""
+    lines = {path: len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
+    assert not {path: count for path, count in lines.items() if count > 400}
+
+
+def test_front_ends_use_the_public_api_only() -> None:
+    """What stands beside the core imports `reflow`, not its private modules."""
+    beside = [path for path in SOURCE.rglob("*.py") if not path.stem.startswith("_")]
+    beside.append(SOURCE / "__main__.py")
+    for path in beside:
+        for _, module in imports(path):
+            assert not any(part in ORDER for part in module.split("."))
