@@ -16,6 +16,7 @@ import reflow
 from reflow import (
     AnyStep,
     Done,
+    Failed,
     Flow,
     FlowError,
     GoBackError,
@@ -273,6 +274,8 @@ async def test_reprs_say_where_things_stand() -> None:
     assert texts == ["<Visit 1 of step 'a' of flow 'f'>", "<Run of flow 'f': running, at step 'a'>"]
     assert repr(run) == "<Run of flow 'f': completed>"
     assert repr(Done(1)) == "Done(1)"
+    assert repr(Failed(ValueError(1))) == "Failed(ValueError(1))"
+    assert repr(Failed(ValueError(1), sensitive=True)) == "Failed(<ValueError, sensitive>)"
     assert repr(Skipped()) == "Skipped()"
 
 

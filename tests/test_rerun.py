@@ -15,6 +15,7 @@ from reflow import (
     CleanupFailed,
     ConditionEvaluated,
     Done,
+    Event,
     Failed,
     Flow,
     FlowError,
@@ -26,6 +27,7 @@ from reflow import (
     Skipped,
     Step,
     StepAnswered,
+    StepCompleted,
     StepInterrupted,
     StepNotDoneError,
     StepSkipped,
@@ -550,6 +552,51 @@ async def test_closing_settles_what_was_stale_and_leaves_open_what_never_ran() -
     assert results.outcome(early) == Skipped()
 
 
+async def test_nothing_behind_a_point_of_no_return_goes_stale() -> None:
+    """Not even by a step before it that was still open when it was closed."""
+    flow, log = Flow("f"), Log()
+    a = flow.step("a", id="a")(scripted("no", "yes"))
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 1:
+            visit.run.jump_ahead(charge)
+            await interrupted()
+        return answering(visit)
+
+    b: Step[str] = flow.step("b", id="b", when=lambda r: r[a] == "yes")(act)
+    c = flow.step("c", id="c", depends_on=[b])(scripted("c"))
+    charge = flow.step("charge", id="charge", point_of_no_return=True)(scripted("charged"))
+
+    def ask(event: Event) -> None:
+        if isinstance(event, StepCompleted) and event.step == "c":
+            run.go_back(a)
+
+    run = flow.prepare(observers=[log, ask])
+    results = await run.drive()
+    assert log.visits == [
+        *("a 1 first", "c 1 first", "a 2 requested", "b 1 first"),
+        *("charge 1 requested", "b 2 resumed"),
+    ]
+    assert (results[b], results[c]) == ("b2", "c")
+
+
+async def test_a_request_for_a_step_that_is_closed_by_its_own_answer_is_dropped() -> None:
+    """It was open, behind a point of no return, and asked to run once more."""
+    flow, log = Flow("f"), Log()
+
+    async def act(visit: Visit) -> str:
+        visit.run.go_back(a)
+        return answering(visit)
+
+    a: Step[str] = add(flow, "a", act)
+    charge = flow.step("charge", id="charge", point_of_no_return=True)(never)
+    run = flow.prepare(observers=[log])
+    run.answer(charge, "cash")
+    await run.drive()
+    assert log.visits == ["a 1 first"]
+    assert log.of(RequestsDropped) == [RequestsDropped("charge", ("a",))]
+
+
 async def test_a_point_of_no_return_answered_from_outside_closes_too() -> None:
     """Done is done, whoever said so."""
     flow = Flow("f")
@@ -717,6 +764,20 @@ async def test_the_given_answer_wins_over_one_that_the_step_still_returns() -> N
     results = await flow.run(observers=[log])
     assert results[a] == "given"
     assert log.of(AnswerSuperseded) == [AnswerSuperseded("a", 1, "returned")]
+
+
+async def test_a_given_answer_wins_over_a_visit_that_skips() -> None:
+    """The visit is being left already: what it still wants for itself doesn't count."""
+    flow, log = Flow("f"), Log()
+
+    @flow.step("a", optional=True)
+    async def a(visit: Visit) -> str:
+        visit.run.answer(a, "given")
+        visit.skip()
+
+    results = await flow.run(observers=[log])
+    assert results[a] == "given"
+    assert not log.of(StepSkipped)
 
 
 @pytest.mark.parametrize("return_exceptions", [False, True])

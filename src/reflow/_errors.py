@@ -63,8 +63,4 @@ class MachineError(ReflowError):
 def listed(faults: Iterable[str]) -> str:
     """Join several faults into one message, one to a line where there is more than one."""
     lines = list(faults)
-    return (
-        lines[0]
-        if len(lines) == 1
-        else "\n".join(["several faults:", *lines]).replace("\n", "\n  - ")
-    )
+    return lines[0] if len(lines) == 1 else "\n  - ".join(["several faults:", *lines])

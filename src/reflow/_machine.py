@@ -204,9 +204,7 @@ class Machine(Order):
             self.active = -1
         self.unqueue(i)
         refuted = self.status[i] == SKIPPED and not self.marks[i] & BY_REQUEST
-        open_condition = bool(self.marks[i] & IN_DOUBT) or (
-            refuted and self.plan.when[i] is not None
-        )
+        open_condition = refuted or bool(self.marks[i] & IN_DOUBT)
         if open_condition:
             # It settles when its turn comes: only the condition can tell whether it counts.
             self.last.setdefault(i, (self.status[i], self.values[i]))

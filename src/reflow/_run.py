@@ -166,7 +166,9 @@ class Visit(Generic[D_co]):
         self._check_current("skip")
         if not self.step.optional:
             raise FlowError(f"visit.skip() of {self!r}: declare the step with optional=True")
-        self._run.skip(self.step)
+        if self._run._machine.active == self._index:
+            # Else someone has answered or skipped the step meanwhile, and that stands.
+            self._run.skip(self.step)
         raise VisitOver(self)
 
     def stop(self, reason: str) -> Never:
