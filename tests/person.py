@@ -7,9 +7,8 @@ from io import StringIO
 from socket import socketpair
 from typing import TYPE_CHECKING, Self, final
 
-import anyio
+from anyio.lowlevel import checkpoint
 from rich.console import Console as Screen
-from typing_extensions import override
 
 from reflow.demo.commands import Commands
 from reflow.demo.console import Console
@@ -27,35 +26,21 @@ ANSWERED = ["Ada Lovelace", "ada@example.org", "skip", "1990-12-10", "comfort", 
 
 
 @final
-class Paper(StringIO):
-    """What is printed on, and can be waited for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.printed = anyio.Event()
-
-    @override
-    def write(self, text: str, /) -> int:
-        """Print, and say so."""
-        self.printed.set()
-        self.printed = anyio.Event()
-        return super().write(text)
-
-
-@final
 class Person:
     """Has a console to itself, for as long as the context lasts.
 
     Args:
         lines: what is typed already.
         flow: what the console is for.
+        echoes: whether it is at a terminal, which shows what is typed.
     """
 
-    def __init__(self, *lines: str, flow: Flow[Console] = intake) -> None:
+    def __init__(self, *lines: str, flow: Flow[Console] = intake, echoes: bool = False) -> None:
         self._hands, self._typed = socketpair()
-        self._paper = Paper()
+        self._paper = StringIO()
         commands = Commands(flow.steps, ANSWERS)
-        self.console = Console(Keyboard(self._typed), Screen(file=self._paper, width=80), commands)
+        keyboard = Keyboard(self._typed, echoes=echoes)
+        self.console = Console(keyboard, Screen(file=self._paper, width=80), commands)
         self.types(*lines)
 
     def __enter__(self) -> Self:
@@ -81,7 +66,7 @@ class Person:
     async def waits_for(self, text: str) -> None:
         """Wait until a text is printed."""
         while text not in self.sees:
-            await self._paper.printed.wait()
+            await checkpoint()
 
     @property
     def sees(self) -> str:

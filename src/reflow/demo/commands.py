@@ -22,7 +22,7 @@ Give: TypeAlias = "Callable[[Run, str], None]"
 HELP: Final = """\
 Instead of an answer you can type:
   back                 to go to the step before
-  back email name      to go to these steps, in this order, and then on from here
+  back email name      to go to these steps, in this order, and then return
   answer email a@b.c   to answer or correct another step without going there
   skip                 to leave out what is optional
   where                to see what is done and what is to come

@@ -86,7 +86,8 @@ def open_keyboard(stdin: TextIO | None) -> Generator[Keyboard]:
             yield Keyboard(typed)
             return
         # A daemon: nothing but input would end its reading when the conversation is over.
-        Thread(target=_pass_on, args=(stdin.fileno(), passed_on), daemon=True).start()
+        passing = (stdin.fileno(), passed_on)
+        Thread(target=_pass_on, args=passing, name="keyboard", daemon=True).start()
         hidden = partial(_hidden, stdin)
         yield Keyboard(typed, stdin.encoding, echoes=stdin.isatty(), hidden=hidden)
 

@@ -41,7 +41,9 @@ def main(backend: str) -> int:
     screen = Screen()
     code = 1
     try:
-        code = anyio.run(converse, sys.stdin, screen, backend=backend)
+        # Ctrl+C ends what waits, as on asyncio; never what is half printed.
+        options = {"restrict_keyboard_interrupt_to_checkpoints": True} if backend == "trio" else {}
+        code = anyio.run(converse, sys.stdin, screen, backend=backend, backend_options=options)
     except* KeyboardInterrupt:
         code = 130
     except* SystemExit:
