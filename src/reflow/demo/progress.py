@@ -36,12 +36,10 @@ def progress(run: Run, steps: Iterable[AnyStep], *, ascii_only: bool = False) ->
         ascii_only: whether the screen knows no other characters.
     """
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
-    # An answer that is too long for the screen is cut.
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    for column in ("mark", "number", "step", "words"):
+        table.add_column(column, no_wrap=True)
+    # The only one that is made narrower where the screen is.
+    table.add_column("answer")
     for number, step in enumerate(steps, 1):
         outcome = run.results.outcome(step)
         state = StepState.ACTIVE if step is run.active else state_of(outcome)
@@ -54,7 +52,7 @@ def progress(run: Run, steps: Iterable[AnyStep], *, ascii_only: bool = False) ->
             Text(str(number)),
             Text(step.id),
             Text(words, colour),
-            Text(answer),
+            Text(answer, no_wrap=True, overflow="ellipsis"),
         )
     return table
 
