@@ -16,8 +16,13 @@ ORDER = (
     *("_compat", "_errors", "_step", "_events", "_states", "_results", "_order", "_machine"),
     *("_replay", "_conditions", "_cancellation", "_requests", "_run", "_flow", "_logging"),
 )
-THIRD_PARTY = {"_compat": {"typing_extensions"}} | {
-    name: {"anyio"} for name in ("_cancellation", "_requests", "_run")
+THIRD_PARTY = {
+    # Of typing_extensions only type checkers see anything.
+    "_compat": {"typing_extensions"},
+    "_cancellation": {"anyio"},
+    "_requests": {"anyio"},
+    "_run": {"anyio", "typing_extensions"},
+    "_flow": {"typing_extensions"},
 }
 
 

@@ -606,14 +606,14 @@ async def test_a_run_is_driven_once() -> None:
     flow = Flow("f")
 
     async def act(visit: Visit) -> str:
-        with pytest.raises(FlowError, match="was driven before"):
+        with pytest.raises(FlowError, match="was driven before: prepare another"):
             await visit.run.drive()
         return answering(visit)
 
     a = add(flow, "a", act)
     run = flow.prepare()
     assert (await run.drive())[a] == "a1"
-    with pytest.raises(FlowError, match="was driven before"):
+    with pytest.raises(FlowError, match="was driven before: prepare another"):
         await run.drive()
     assert run.state.value == "completed"
 

@@ -31,6 +31,7 @@ from ._flow import Flow as Flow
 from ._flow import StepDecorator as StepDecorator
 from ._logging import LoggingObserver as LoggingObserver
 from ._requests import Observer as Observer
+from ._requests import OnCompleted as OnCompleted
 from ._results import Done as Done
 from ._results import Failed as Failed
 from ._results import Outcome as Outcome
@@ -38,7 +39,6 @@ from ._results import Pending as Pending
 from ._results import Results as Results
 from ._results import RunStoppedError as RunStoppedError
 from ._results import Skipped as Skipped
-from ._run import OnCompleted as OnCompleted
 from ._run import Run as Run
 from ._run import Visit as Visit
 from ._states import RunState as RunState

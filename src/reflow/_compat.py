@@ -1,20 +1,19 @@
-"""What the oldest supported Python doesn't have yet."""
+"""What the oldest supported Python doesn't have yet, without a dependency at run time."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-if sys.version_info >= (3, 13):
-    from typing import TypeVar as TypeVar
-else:
-    # PEP 696 (defaults of type variables) came with 3.13.
-    from typing_extensions import TypeVar as TypeVar
-
-if sys.version_info >= (3, 12):
-    from typing import override as override
-else:
-    # PEP 698 came with 3.12.
+if TYPE_CHECKING:
+    # Every type checker brings these with it; at run time they would only slow the import.
     from typing_extensions import override as override
+else:
+
+    def override(method):  # noqa: ANN001, ANN202 - typed above
+        """Mark a method that overrides another: for type checkers (PEP 698)."""
+        return method
+
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format, get_annotations
@@ -27,6 +26,3 @@ else:
     def annotations_of(function: object) -> dict[str, object]:
         """Give a function's annotations as they stand."""
         return dict(getattr(function, "__annotations__", {}))
-
-
-__all__ = ["TypeVar", "annotations_of", "override"]

@@ -29,7 +29,11 @@ class Reason(enum.Enum):
     """The step's turn came for the first time."""
 
 
-def shown(value: object, *, sensitive: bool) -> str:
+# Fields that hold an answer, or may quote one.
+_PRIVATE = frozenset({"value", "exception"})
+
+
+def _shown(value: object, *, sensitive: bool) -> str:
     """Give the text of a value, or of an exception, for a text that may end up anywhere.
 
     An exception of a sensitive step often quotes the value it choked on, so only its type shows.
@@ -41,42 +45,58 @@ def shown(value: object, *, sensitive: bool) -> str:
     return "<sensitive>"
 
 
-@attrs.frozen
-class _Visible:
-    """What a class that carries a value prints: every field, but no sensitive value."""
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Frozen:
+    """What events and outcomes have in common, written once: generated, it would slow the import.
+
+    They are equal if all they tell is, and print everything but a sensitive value. Without slots
+    they are made faster, and some are made on every step.
+    """
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return _told(self) == _told(other)
+
+    @override
+    def __hash__(self) -> int:
+        return hash((type(self), *_told(self).values()))
 
     @override
     def __repr__(self) -> str:
         sensitive = bool(getattr(self, "sensitive", False))
-        fields = (
-            f"{field.name}="
-            + shown(
-                getattr(self, field.name),
-                sensitive=sensitive and field.name in {"value", "exception"},
-            )
-            for field in attrs.fields(type(self))
-            if field.name != "sensitive"
+        texts = (
+            f"{name}={_shown(value, sensitive=sensitive and name in _PRIVATE)}"
+            for name, value in _told(self).items()
         )
-        return f"{type(self).__name__}({', '.join(fields)})"
+        return f"{type(self).__name__}({', '.join(texts)})"
+
+
+def _told(record: Frozen) -> dict[str, object]:
+    """Give the fields, without the one that only says how to print another."""
+    fields = attrs.asdict(record, recurse=False)
+    fields.pop("sensitive", None)
+    return fields
 
 
 @final
-@attrs.frozen
-class RunStarted:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class RunStarted(Frozen):
     """`drive()` began."""
 
     flow: str
 
 
 @final
-@attrs.frozen
-class RunCompleted:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class RunCompleted(Frozen):
     """Every step is settled."""
 
 
 @final
-@attrs.frozen(repr=False)
-class RunFailed(_Visible):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class RunFailed(Frozen):
     """An exception ended the run."""
 
     exception: BaseException
@@ -85,22 +105,22 @@ class RunFailed(_Visible):
 
 
 @final
-@attrs.frozen
-class RunCancelled:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class RunCancelled(Frozen):
     """Cancellation from outside ended the run."""
 
 
 @final
-@attrs.frozen
-class RunStopped:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class RunStopped(Frozen):
     """`run.stop(reason)` or `visit.stop(reason)` ended the run."""
 
     reason: str
 
 
 @final
-@attrs.frozen
-class StepEntered:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StepEntered(Frozen):
     """A visit begins."""
 
     step: str
@@ -110,8 +130,8 @@ class StepEntered:
 
 
 @final
-@attrs.frozen(repr=False)
-class StepCompleted(_Visible):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StepCompleted(Frozen):
     """A visit returned an answer."""
 
     step: str
@@ -123,8 +143,8 @@ class StepCompleted(_Visible):
 
 
 @final
-@attrs.frozen(repr=False)
-class StepFailed(_Visible):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StepFailed(Frozen):
     """A visit, or the step's condition, raised an exception."""
 
     step: str
@@ -137,8 +157,8 @@ class StepFailed(_Visible):
 
 
 @final
-@attrs.frozen
-class StepSkipped:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StepSkipped(Frozen):
     """A step settled without an answer: its condition doesn't hold, or someone skipped it."""
 
     step: str
@@ -147,8 +167,8 @@ class StepSkipped:
 
 
 @final
-@attrs.frozen(repr=False)
-class StepInterrupted(_Visible):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StepInterrupted(Frozen):
     """A visit ended without an outcome, because of a request; the step resumes later."""
 
     step: str
@@ -159,8 +179,8 @@ class StepInterrupted(_Visible):
 
 
 @final
-@attrs.frozen(repr=False)
-class StepAnswered(_Visible):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StepAnswered(Frozen):
     """A step was given its answer from outside."""
 
     step: str
@@ -170,8 +190,8 @@ class StepAnswered(_Visible):
 
 
 @final
-@attrs.frozen(repr=False)
-class AnswerSuperseded(_Visible):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class AnswerSuperseded(Frozen):
     """A visit returned an answer although the step had been answered or skipped meanwhile."""
 
     step: str
@@ -181,8 +201,8 @@ class AnswerSuperseded(_Visible):
 
 
 @final
-@attrs.frozen(repr=False)
-class CleanupFailed(_Visible):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class CleanupFailed(Frozen):
     """A visit that ended because the step was answered or skipped raised in its cleanup."""
 
     step: str
@@ -192,8 +212,8 @@ class CleanupFailed(_Visible):
 
 
 @final
-@attrs.frozen(repr=False)
-class CallbackFailed(_Visible):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class CallbackFailed(Frozen):
     """`on_completed` raised for a completed step; its answer stays."""
 
     step: str
@@ -202,8 +222,8 @@ class CallbackFailed(_Visible):
 
 
 @final
-@attrs.frozen
-class GoBackRequested:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class GoBackRequested(Frozen):
     """Steps were asked for, in this order."""
 
     steps: tuple[str, ...]
@@ -212,8 +232,8 @@ class GoBackRequested:
 
 
 @final
-@attrs.frozen
-class ConditionEvaluated:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class ConditionEvaluated(Frozen):
     """A step's `when=` was evaluated."""
 
     step: str
@@ -226,8 +246,8 @@ class ConditionEvaluated:
 
 
 @final
-@attrs.frozen
-class StepsMadeStale:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StepsMadeStale(Frozen):
     """An outcome changed, and with it what was based on it. Follows the event that changed it."""
 
     by: str
@@ -238,8 +258,8 @@ class StepsMadeStale:
 
 
 @final
-@attrs.frozen
-class RequestsDropped:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class RequestsDropped(Frozen):
     """Requests fell behind a point of no return before their turn came."""
 
     by: str

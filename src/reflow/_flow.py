@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast, final, overload
 
-from ._compat import TypeVar as DefaultTypeVar
 from ._compat import annotations_of, override
 from ._errors import FlowError, listed
 from ._run import Visit, make_run
@@ -16,13 +15,19 @@ from ._step import AnyStep, Plan, Step, StepOptions, make_step
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from ._requests import Observer
+    from ._requests import Observer, OnCompleted
     from ._results import Results
-    from ._run import OnCompleted, Run
+    from ._run import Run
 
 T = TypeVar("T")
-D = DefaultTypeVar("D", default=None)
 D_co = TypeVar("D_co", covariant=True)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultTypeVar
+
+    # PEP 696: new in 3.13, and nothing at run time needs the default.
+    D = DefaultTypeVar("D", default=None)
+else:
+    D = TypeVar("D")
 
 
 class StepDecorator(Protocol[D_co]):

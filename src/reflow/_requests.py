@@ -13,17 +13,19 @@ from ._step import options_of
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from anyio import CancelScope
 
-    from ._events import Event
+    from ._events import Event, StepCompleted
     from ._step import AnyStep, Plan, Step
 
 T = TypeVar("T")
 
 Observer: TypeAlias = "Callable[[Event], object]"
 """A plain function that is told of every event; what it returns is ignored."""
+OnCompleted: TypeAlias = "Callable[[StepCompleted], Awaitable[object]]"
+"""An async function that is called after every completed visit, before the next one begins."""
 
 
 class Requests:
@@ -286,6 +288,13 @@ class Requests:
                         self._switch_off(observer, exc)
         finally:
             self._delivering = False
+
+    def _deliver_here(self) -> None:
+        """Tell the observers, and remember this context for what others will ask."""
+        from contextvars import copy_context  # noqa: PLC0415 - `import reflow` shall be quick
+
+        self._context = copy_context()
+        self._deliver()
 
     def _switch_off(self, observer: Observer, failure: Exception) -> None:
         # Imported when needed: most runs never log, and `import reflow` shall be quick.

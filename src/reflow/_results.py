@@ -8,7 +8,7 @@ import attrs
 
 from ._compat import override
 from ._errors import FlowError, ReflowError, StepFailedError, StepNotDoneError
-from ._events import shown
+from ._events import Frozen
 from ._states import DONE, FAILED, NOTHING, PENDING, UNSETTLED, Record, StepState
 
 if TYPE_CHECKING:
@@ -22,44 +22,34 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 @final
-@attrs.frozen(repr=False)
-class Done(Generic[T_co]):
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Done(Frozen, Generic[T_co]):
     """The step has an answer."""
 
     value: T_co
-    sensitive: bool = attrs.field(default=False, kw_only=True, eq=False)
+    sensitive: bool = attrs.field(default=False, kw_only=True)
     """Whether the value is kept out of texts."""
-
-    @override
-    def __repr__(self) -> str:
-        """Show the value, unless it is sensitive."""
-        return f"Done({shown(self.value, sensitive=self.sensitive)})"
 
 
 @final
-@attrs.frozen(repr=False)
-class Failed:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Failed(Frozen):
     """The step raised."""
 
     exception: Exception
-    sensitive: bool = attrs.field(default=False, kw_only=True, eq=False)
+    sensitive: bool = attrs.field(default=False, kw_only=True)
     """Whether the exception's text is kept out of texts: it may quote the value."""
-
-    @override
-    def __repr__(self) -> str:
-        """Show the exception; of a sensitive step only its type."""
-        return f"Failed({shown(self.exception, sensitive=self.sensitive)})"
 
 
 @final
-@attrs.frozen
-class Skipped:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Skipped(Frozen):
     """The step was skipped: its condition doesn't hold, or someone skipped it."""
 
 
 @final
-@attrs.frozen
-class Pending:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Pending(Frozen):
     """The step has no outcome that may be relied on: it has yet to run, or to run again."""
 
     state: StepState = StepState.PENDING

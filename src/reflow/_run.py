@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextvars
 from threading import get_ident
 from typing import TYPE_CHECKING, Generic, Never, TypeAlias, TypeVar, cast, final, overload
 
 import anyio
-from anyio.lowlevel import checkpoint, checkpoint_if_cancelled
 
-from . import _compat
 from . import _events as e
 from ._cancellation import VisitOver, add_note, asyncio_task, is_only, reaches, without_signal
 from ._compat import override
@@ -22,15 +19,19 @@ from ._states import NOTHING, RunState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from ._requests import Observer
+    from ._requests import Observer, OnCompleted
     from ._step import AnyStep, Plan, Step
 
 T = TypeVar("T")
 U = TypeVar("U")
-D_co = _compat.TypeVar("D_co", covariant=True, default=None)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultTypeVar
 
-OnCompleted: TypeAlias = "Callable[[e.StepCompleted], Awaitable[object]]"
-"""An async function that is called after every completed visit, before the next one begins."""
+    # PEP 696: new in 3.13, and nothing at run time needs the default.
+    D_co = DefaultTypeVar("D_co", covariant=True, default=None)
+else:
+    D_co = TypeVar("D_co", covariant=True)
+
 _Function: TypeAlias = "Callable[[Visit[object]], Awaitable[object]]"
 
 
@@ -237,11 +238,12 @@ class Run(Requests):
                 that names flow, step and visit; under `return_exceptions` these are collected
                 in `results.exceptions` instead.
         """
+        # Imported here, it doesn't slow `import reflow`: anyio loads its parts when needed.
+        from anyio.lowlevel import checkpoint, checkpoint_if_cancelled  # noqa: PLC0415
+
         machine = self._machine
         if self._thread is not None:
-            raise FlowError(
-                f"this run of flow {machine.plan.flow!r} was driven before: prepare another"
-            )
+            raise FlowError(f"{self!r} was driven before: prepare another")
         self._thread = get_ident()
         cancelled = anyio.get_cancelled_exc_class()
         task = asyncio_task(cancelled)
@@ -250,8 +252,7 @@ class Run(Requests):
         machine.start()
         try:
             if machine.log:
-                self._context = contextvars.copy_context()
-                self._deliver()
+                self._deliver_here()
             await checkpoint()
             while (i := machine.next()) >= 0 and self._stopping is None:
                 if when[i] is not None and machine.must_evaluate(i):
@@ -314,8 +315,7 @@ class Run(Requests):
 
     def _announced(self, i: int) -> bool:
         """Tell of the visit that begins; say whether it is still to take place."""
-        self._context = contextvars.copy_context()
-        self._deliver()
+        self._deliver_here()
         machine = self._machine
         return machine.active == i and not machine.wants_interruption() and self._stopping is None
 
