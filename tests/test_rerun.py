@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import pytest
 from support import Log, add, answering, interrupted
-from typing_extensions import override
 
 from reflow import (
     AnswerSuperseded,
@@ -35,6 +34,7 @@ from reflow import (
     StepState,
     Visit,
 )
+from reflow._compat import override
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
