@@ -7,6 +7,7 @@ from io import StringIO
 from socket import socketpair
 from typing import TYPE_CHECKING, Self, final
 
+import pytest
 from anyio.lowlevel import checkpoint
 from rich.console import Console as Screen
 
@@ -64,9 +65,12 @@ class Person:
         self._hands.close()
 
     async def waits_for(self, text: str) -> None:
-        """Wait until a text is printed."""
-        while text not in self.sees:
+        """Wait until a text is printed: within these turns of the event loop, or never."""
+        for _ in range(1000):
+            if text in self.sees:
+                return
             await checkpoint()
+        pytest.fail(f"{text!r} was never printed")
 
     @property
     def sees(self) -> str:

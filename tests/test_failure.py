@@ -616,6 +616,7 @@ async def test_the_logging_observer_keeps_answers_to_debug(
     assert any("OPEN" in record.getMessage() for record in below)
     lines = [record.getMessage() for record in above if record.name == "reflow"]
     assert "RunStarted flow=f" in lines
+    assert "RunCompleted" in lines
     assert "StepEntered step=a number=1 reason=first" in lines
     assert "GoBackRequested steps=a,b ahead=False" in lines
     failed = "StepFailed step=a number=1 changed=False in_condition=False exception=ValueError"

@@ -275,7 +275,8 @@ async def test_reprs_say_where_things_stand() -> None:
     assert repr(run) == "<Run of flow 'f': completed>"
     assert repr(Done(1)) == "Done(value=1)"
     assert repr(Failed(ValueError(1))) == "Failed(exception=ValueError(1))"
-    assert repr(Failed(ValueError(1), sensitive=True)) == "Failed(exception=<ValueError, sensitive>)"
+    secret = Failed(ValueError(1), sensitive=True)
+    assert repr(secret) == "Failed(exception=<ValueError, sensitive>)"
     assert repr(Skipped()) == "Skipped()"
 
 

@@ -697,6 +697,32 @@ async def test_a_draft_lives_until_the_step_settles() -> None:
     assert sizes == [1, 2, 1, 1, 1]
 
 
+@pytest.mark.parametrize("raises", [False, True])
+async def test_a_draft_ends_with_a_condition_that_does_not_hold(raises: bool) -> None:
+    """Skipped, or failed by its condition, the step has settled: what was begun is over."""
+    flow = Flow("f")
+    drafts: list[list[int]] = []
+    a = flow.step("a", id="a")(scripted("yes", "no", "yes"))
+
+    def wanted(results: Results) -> bool:
+        if raises and results[a] == "no":
+            raise ValueError
+        return results[a] == "yes"
+
+    @flow.step("b", when=wanted)
+    async def b(visit: Visit) -> str:
+        visit.draft(list[int]).append(visit.number)
+        drafts.append(visit.draft(list[int]))
+        if visit.number == 1:
+            await visit.go_back(a)
+        return answering(visit)
+
+    last(flow, a)
+    results = await flow.run(return_exceptions=True)
+    assert results[b] == "b2"
+    assert drafts == [[1], [2]]
+
+
 async def test_an_early_answer_is_not_asked_for() -> None:
     """What is known from before the call isn't asked again."""
     flow, log = Flow("f"), Log()

@@ -48,7 +48,7 @@ class LoggingObserver:
         ]
         if (exception := fields.get("exception")) is not None:
             public.append(f"exception={type(exception).__name__}")
-        log("%s%s %s", self._prefix, type(event).__name__, " ".join(public))
+        log("%s%s", self._prefix, " ".join([type(event).__name__, *public]))
         if not _PRIVATE.isdisjoint(fields):
             self._logger.debug("%s%r", self._prefix, event)
 

@@ -90,13 +90,12 @@ class Machine(Order):
         """A visit begins: it serves every request for the step, and later requests are new ones."""
         if self.active >= 0:
             raise self._illegal("StepEntered", i)
-        asked = False
-        if self.requested or self.detour:
+        asked, reason = False, _FIRST
+        if self.visits[i] or self.marks[i] or self.requested or self.detour:
             asked = self.is_queued(i)
             self.unqueue(i)
             self.merge()
-        first = not (asked or self.visits[i] or self.marks[i])
-        reason = _FIRST if first else self.reason(i, asked=asked)
+            reason = self.reason(i, asked=asked)
         self.visits[i] += 1
         self.active = i
         self.on_detour = asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -12,7 +13,6 @@ from ._states import RunState
 from ._step import options_of
 
 if TYPE_CHECKING:
-    import contextvars
     from collections.abc import Awaitable, Callable, Iterable
 
     from anyio import CancelScope
@@ -280,7 +280,7 @@ class Requests:
         self._delivering = True
         try:
             while log:
-                event = log.pop(0) if len(log) > 1 else log.pop()
+                event = log.pop(0)
                 for observer in self._observers:
                     try:
                         observer(event)
@@ -291,9 +291,7 @@ class Requests:
 
     def _deliver_here(self) -> None:
         """Tell the observers, and remember this context for what others will ask."""
-        from contextvars import copy_context  # noqa: PLC0415 - `import reflow` shall be quick
-
-        self._context = copy_context()
+        self._context = contextvars.copy_context()
         self._deliver()
 
     def _switch_off(self, observer: Observer, failure: Exception) -> None:

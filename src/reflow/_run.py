@@ -200,13 +200,7 @@ class Visit(Generic[D_co]):
 class Run(Requests):
     """One execution of a flow, made by `flow.prepare(...)`."""
 
-    __slots__ = (
-        "_deps",
-        "_functions",
-        "_on_completed",
-        "_return_exceptions",
-        "_visit",
-    )
+    __slots__ = ("_deps", "_functions", "_on_completed", "_return_exceptions", "_visit")
 
     _deps: object
     _functions: tuple[_Function, ...]
@@ -249,6 +243,7 @@ class Run(Requests):
         task = asyncio_task(cancelled)
         cancelling = 0 if task is None else task.cancelling()
         when, functions, on_completed = machine.plan.when, self._functions, self._on_completed
+        new_scope = anyio.CancelScope
         machine.start()
         try:
             if machine.log:
@@ -256,9 +251,7 @@ class Run(Requests):
             await checkpoint()
             while (i := machine.next()) >= 0 and self._stopping is None:
                 if when[i] is not None and machine.must_evaluate(i):
-                    if (fault := evaluate(machine, i)) is not None:
-                        self._blame(i, fault, "in the condition of")
-                    self._deliver()
+                    self._evaluate(i)
                     continue
                 visit: Visit[object] = object.__new__(Visit)
                 visit._run = self
@@ -266,7 +259,7 @@ class Run(Requests):
                 visit._reason = machine.enter(i)
                 visit._number = machine.visits[i]
                 self._visit = visit
-                self._scope = scope = anyio.CancelScope()
+                self._scope = scope = new_scope()
                 value: object = NOTHING
                 failure: Exception | None = None
                 if not machine.log or self._announced(i):
@@ -318,6 +311,14 @@ class Run(Requests):
         self._deliver_here()
         machine = self._machine
         return machine.active == i and not machine.wants_interruption() and self._stopping is None
+
+    def _evaluate(self, i: int) -> None:
+        fault = evaluate(self._machine, i)
+        if self._machine.settled(i):
+            self._drop_draft(i)
+        if fault is not None:
+            self._blame(i, fault, "in the condition of")
+        self._deliver()
 
     def _wind_up(self, i: int, value: object, failure: Exception | None) -> None:
         """End a visit that didn't simply return: interrupted, ended by a request, or failed."""
@@ -371,8 +372,7 @@ class Run(Requests):
         if is_only(exc, (cancelled, GeneratorExit)):
             self._end(RunState.CANCELLED, e.RunCancelled())
         else:
-            event = e.RunFailed(exc, self._machine.is_sensitive(exc))
-            self._end(RunState.FAILED, event)
+            self._end(RunState.FAILED, e.RunFailed(exc, self._machine.is_sensitive(exc)))
 
     def _end(self, phase: RunState, event: e.Event) -> None:
         self._scope = self._visit = None

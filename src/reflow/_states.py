@@ -78,7 +78,9 @@ class Record:
         steps = len(plan.steps)
         self.plan: Final = plan
         self.status: Final = [PENDING] * steps
-        self.marks: Final = [0 if when is None else IN_DOUBT for when in plan.when]
+        self.marks: Final = [0] * steps
+        for i in plan.conditional:
+            self.marks[i] = IN_DOUBT
         # The latest answer; kept when the step fails or is skipped, for its own next visit.
         self.values: Final[list[object]] = [NOTHING] * steps
         self.failures: Final[dict[int, Exception]] = {}

@@ -142,6 +142,7 @@ class Plan:
 
     __slots__ = (
         "always_ask",
+        "conditional",
         "dependents",
         "flow",
         "functions",
@@ -167,6 +168,7 @@ class Plan:
         self.ids: Final = {name: i for i, name in enumerate(self.names)}
         self.functions: Final = tuple(option.function for option in options)
         self.when: Final = tuple(option.when for option in options)
+        self.conditional: Final = tuple(i for i, when in enumerate(self.when) if when is not None)
         self.always_ask: Final = tuple(option.always_ask for option in options)
         self.point_of_no_return: Final = tuple(option.point_of_no_return for option in options)
         self.revisitable: Final = tuple(option.revisitable for option in options)

@@ -88,7 +88,9 @@ def at_the_prompt(backend: str) -> Generator[tuple[subprocess.Popen[bytes], IO[b
         assert process.stderr
         printed = b""
         while not printed.endswith(b"Your full name? "):
-            printed += process.stdout.read(1)
+            byte = process.stdout.read(1)
+            assert byte, "it ended before it asked"
+            printed += byte
         yield process, process.stdin, process.stdout
         assert process.stderr.read() == b""
 
