@@ -47,7 +47,7 @@ class Card:
     number: str = attrs.field(repr=lambda _: "<set>")
 
 
-DOCTORS: Final = {
+DOCTORS: Final[dict[Plan, tuple[Doctor, ...]]] = {
     Plan.BASIC: (Doctor.BLACKWELL, Doctor.SNOW),
     Plan.COMFORT: (Doctor.BLACKWELL, Doctor.DREW, Doctor.SNOW),
     Plan.FAMILY: (Doctor.APGAR, Doctor.BLACKWELL),

@@ -28,11 +28,12 @@ from .answers import (
     parse_plan,
     parse_yes,
 )
-from .console import Console
 from .progress import display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from .console import Console
     from datetime import date
 
     from reflow import Results, Run, Step
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-intake = Flow[Console]("intake")
+intake: Flow[Console] = Flow("intake")
 
 
 @intake.step("your full name", validate=check_name)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import anyio
 import attrs
+import trio
 from rich.console import Console as Screen
 
 from reflow import RunStoppedError, StepAnswered, StepsMadeStale
@@ -41,9 +43,13 @@ def main(backend: str) -> int:
     screen = Screen()
     code = 1
     try:
-        # Ctrl+C ends what waits, as on asyncio; never what is half printed.
-        options = {"restrict_keyboard_interrupt_to_checkpoints": True} if backend == "trio" else {}
-        code = anyio.run(converse, sys.stdin, screen, backend=backend, backend_options=options)
+        lead = partial(converse, sys.stdin, screen)
+        if backend == "trio":
+            # Ctrl+C ends what waits, as on asyncio; never what is half printed. Not every version
+            # of anyio passes that on.
+            code = trio.run(lead, restrict_keyboard_interrupt_to_checkpoints=True)
+        else:
+            code = anyio.run(lead, backend=backend)
     except* KeyboardInterrupt:
         code = 130
     except* SystemExit:
