@@ -32,13 +32,12 @@ from .progress import display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from .console import Console
     from datetime import date
 
     from reflow import Results, Run, Step
 
     from .commands import Give
+    from .console import Console
 
 T = TypeVar("T")
 
