@@ -233,7 +233,7 @@ class Run(Requests):
                 in `results.exceptions` instead.
         """
         # Imported here, it doesn't slow `import reflow`: anyio loads its parts when needed.
-        from anyio.lowlevel import checkpoint, checkpoint_if_cancelled  # noqa: PLC0415
+        import anyio.lowlevel as lowlevel  # noqa: PLC0415 - `from` costs more on each run
 
         machine = self._machine
         if self._thread is not None:
@@ -248,7 +248,7 @@ class Run(Requests):
         try:
             if machine.log:
                 self._deliver_here()
-            await checkpoint()
+            await lowlevel.checkpoint()
             while (i := machine.next()) >= 0 and self._stopping is None:
                 if when[i] is not None and machine.must_evaluate(i):
                     self._evaluate(i)
@@ -283,10 +283,10 @@ class Run(Requests):
                         await self._call_back(i, on_completed, value, changed=changed)
                 # No checkpoint, but no step begins in a cancelled run, even if one swallowed it.
                 if task is None or value is NOTHING or machine.requested:
-                    await checkpoint_if_cancelled()
+                    await lowlevel.checkpoint_if_cancelled()
                 if task is not None and task.cancelling() > cancelling:
                     # A scope's cancellation is delivered again, a native one isn't.
-                    await checkpoint_if_cancelled()
+                    await lowlevel.checkpoint_if_cancelled()
                     raise cancelled  # noqa: TRY301 - ends the run like one that nobody swallowed
         except BaseException as exc:
             self._end_by(exc, cancelled)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Generic, Never, TypeVar, final
-
-import attrs
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Never, TypeVar, final
 
 from ._compat import override
 
@@ -15,8 +13,7 @@ T = TypeVar("T")
 
 
 @final
-@attrs.frozen(eq=False, kw_only=True)
-class StepOptions:
+class StepOptions(NamedTuple):
     """All that was said of a step where it was declared.
 
     The callables take `Never` here: what they really take was checked where they were declared
