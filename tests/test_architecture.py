@@ -21,8 +21,7 @@ THIRD_PARTY = {
     "_compat": {"typing_extensions"},
     "_cancellation": {"anyio"},
     "_requests": {"anyio"},
-    "_run": {"anyio", "typing_extensions"},
-    "_flow": {"typing_extensions"},
+    "_run": {"anyio"},
 }
 
 

@@ -415,6 +415,31 @@ async def test_a_callback_is_cancelled_from_outside() -> None:
     assert len(run.results) == 1
 
 
+async def test_a_callback_is_not_cancelled_by_an_answer() -> None:
+    """Between visits there is nothing to interrupt, whatever the last visit went by."""
+    flow = Flow("f")
+    ended: list[str] = []
+    a = add(flow, "a")
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 1:
+            visit.run.answer(a, "corrected")
+        return answering(visit)
+
+    add(flow, "b", act, depends_on=(a,))
+    c = add(flow, "c")
+
+    async def callback(event: StepCompleted) -> None:
+        if (event.step, event.number) == ("b", 1):
+            run.answer(c, "early")
+            await anyio.lowlevel.checkpoint()
+            ended.append(event.step)
+
+    run = flow.prepare(on_completed=callback)
+    await run.drive()
+    assert ended == ["b"]
+
+
 async def test_an_observer_that_raises_is_logged_and_switched_off(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

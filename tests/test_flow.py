@@ -116,6 +116,25 @@ def test_the_return_annotation_is_required() -> None:
     )
 
 
+def test_a_forgotten_call_is_told() -> None:
+    """`@flow.step` without parentheses would silently declare nothing."""
+    flow = Flow("f")
+    with pytest.raises(
+        FlowError, match=r"flow 'f': write @flow\.step\(\"what the step is about\"\)"
+    ):
+        flow.step(plain)  # type: ignore[call-overload]  # it is wrong
+
+
+def test_what_is_no_step_is_refused_as_a_target() -> None:
+    """A list, or None, is an easy mistake; like every bad target it is told with its reason."""
+    flow = Flow("f")
+    a = add(flow, "a")
+    run = flow.prepare()
+    with pytest.raises(GoBackError) as info:
+        run.jump_ahead([a], None)  # type: ignore[arg-type]  # it is wrong
+    assert info.value.refused == {"[<Step 'a' of flow 'f'>]": "not a step", "None": "not a step"}
+
+
 @pytest.mark.parametrize("depends_on", [7, "ab"])
 def test_depends_on_must_be_steps(depends_on: object) -> None:
     """A single step, or ids, are easy mistakes."""

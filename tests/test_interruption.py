@@ -27,6 +27,7 @@ from reflow import (
     RunStopped,
     RunStoppedError,
     Skipped,
+    Step,
     StepCompleted,
     StepEntered,
     StepInterrupted,
@@ -377,6 +378,80 @@ async def test_outside_cancellation_that_a_step_swallows_still_wins(request_too:
     assert run.state.value == "cancelled"
 
 
+@pytest.mark.parametrize("where", ["step", "callback", "superseded"])
+async def test_outside_cancellation_of_a_shielded_section_ends_the_run(where: str) -> None:
+    """It is seen when the section is over, on every backend: no further step begins."""
+    flow, log = Flow("f"), Log()
+
+    async def critical() -> None:
+        with anyio.CancelScope(shield=True):
+            outer.cancel()
+            await checkpoint()
+
+    async def act(visit: Visit) -> str:
+        if where != "callback":
+            await critical()
+        if where == "superseded":
+            visit.run.answer(a, "given")
+        return answering(visit)
+
+    async def callback(event: StepCompleted) -> None:
+        if where == "callback":
+            await critical()
+
+    a: Step[str] = add(flow, "a", act)
+    add(flow, "b")
+    run = flow.prepare(observers=[log], on_completed=callback)
+    with anyio.CancelScope() as outer:
+        await run.drive()
+    assert outer.cancelled_caught
+    assert log.entered == ["a"]
+    assert log[-1] == RunCancelled()
+    assert a in run.results
+
+
+async def test_outside_cancellation_without_an_await() -> None:
+    """A step that returns at once after it cancelled the scope around the run."""
+    flow, log = Flow("f"), Log()
+
+    async def act(visit: Visit) -> str:
+        outer.cancel()
+        return answering(visit)
+
+    add(flow, "a", act)
+    add(flow, "b")
+    with anyio.CancelScope() as outer:
+        await flow.run(observers=[log])
+    assert log.entered == ["a"]
+
+
+async def test_native_cancellation_by_the_step_itself_is_delivered_once(backend_name: str) -> None:
+    """Whoever catches it and calls `uncancel()` can await again."""
+    if backend_name != "asyncio":
+        pytest.skip("task.cancel() is asyncio's")
+    flow = Flow("f")
+
+    def this_task() -> asyncio.Task[object]:
+        task = asyncio.current_task()
+        assert task is not None
+        return task
+
+    async def act(visit: Visit) -> str:
+        this_task().cancel()
+        return answering(visit)
+
+    add(flow, "a", act)
+
+    async def main() -> str:
+        with pytest.raises(asyncio.CancelledError):
+            await flow.run()
+        this_task().uncancel()
+        await asyncio.sleep(0)
+        return "went on"
+
+    assert await asyncio.create_task(main()) == "went on"
+
+
 @pytest.mark.parametrize("swallows", [False, True])
 @pytest.mark.parametrize("request_too", [False, True])
 async def test_native_task_cancel(backend_name: str, request_too: bool, swallows: bool) -> None:
@@ -687,6 +762,72 @@ async def test_go_back_from_a_task_outside_the_visit_raises() -> None:
     assert not log.of(GoBackRequested)
 
 
+@pytest.mark.parametrize("leave", ["skip", "stop"])
+async def test_leaving_a_visit_from_outside_of_it_raises(leave: str) -> None:
+    """The signal that unwinds the step must not hit another task."""
+    flow, log = Flow("f"), Log()
+    send, receive = anyio.create_memory_object_stream[Visit](1)
+    checked = anyio.Event()
+
+    @flow.step("a", optional=True)
+    async def a(visit: Visit) -> str:
+        await send.send(visit)
+        await checked.wait()
+        return answering(visit)
+
+    async with anyio.create_task_group() as tg, send, receive:
+
+        async def outside() -> None:
+            visit = await receive.receive()
+            go = visit.skip if leave == "skip" else partial(visit.stop, "no")
+            with pytest.raises(FlowError, match=rf"outside the visit: use visit\.run\.{leave}"):
+                go()
+            checked.set()
+
+        tg.start_soon(outside)
+        assert (await flow.run(observers=[log]))[a] == "a1"
+
+
+async def test_a_request_that_was_withdrawn_did_interrupt() -> None:
+    """The step was not left in peace: what its cleanup raises is no failure to answer."""
+    flow, log = Flow("f"), Log()
+    a = add(flow, "a")
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 1:
+            try:
+                await visit.go_back(a)
+            finally:
+                visit.run.answer(a, "told")
+                raise ValueError("cleanup")
+        return answering(visit)
+
+    b = add(flow, "b", act)
+    results = await flow.run(observers=[log], return_exceptions=True)
+    assert log.visits == ["a 1 first", "b 1 first", "b 2 resumed"]
+    assert (results[b], results.exceptions) == ("b2", None)
+
+
+async def test_a_step_that_leaves_a_scope_open_fails() -> None:
+    """It returned, but what it did to the cancel scopes is an error on every backend."""
+    flow = Flow("f")
+
+    async def act(visit: Visit) -> str:
+        anyio.CancelScope().__enter__()
+        return answering(visit)
+
+    add(flow, "a", act)
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError):
+            await flow.run()
+        raise ValueError("the outer scopes are corrupt as well")
+
+    with pytest.raises((RuntimeError, ValueError, ExceptionGroup)):
+        async with anyio.create_task_group() as tg:
+            tg.start_soon(main)
+
+
 async def test_a_visit_that_is_over_can_ask_for_nothing() -> None:
     """A visit kept beyond its end is of no use to leave a later one by mistake."""
     flow = Flow("f")
@@ -705,6 +846,8 @@ async def test_a_visit_that_is_over_can_ask_for_nothing() -> None:
             old.skip()
         with pytest.raises(FlowError, match=r"visit\.stop .* the visit is over"):
             old.stop("no")
+        with pytest.raises(FlowError, match=r"visit\.draft .* the visit is over"):
+            old.draft(list)
         return answering(visit)
 
     b = add(flow, "b", act)

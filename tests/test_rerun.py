@@ -1149,3 +1149,106 @@ async def test_an_early_answer_whose_input_changed_is_asked_although_its_conditi
     results = await run.drive()
     assert log.visits == ["a 1 first", "b 1 first", "c 1 stale"]
     assert results[c] == "asked"
+
+
+async def test_the_draft_of_a_requested_revisit_survives_its_condition() -> None:
+    """The condition is evaluated again before the interrupted visit resumes: nothing settles."""
+    flow = Flow("f")
+    drafts: list[list[int]] = []
+    a = add(flow, "a")
+
+    async def act(visit: Visit) -> str:
+        draft = visit.draft(list[int])
+        draft.append(visit.number)
+        drafts.append(draft.copy())
+        if visit.number == 2:
+            await visit.go_back(a)
+        return answering(visit)
+
+    b = flow.step("b", id="b", when=lambda _: True)(act)
+    last(flow, b)
+    await flow.run()
+    assert drafts == [[1], [2], [2, 3]]
+
+
+async def test_a_confirmation_given_early_goes_stale_like_any_other() -> None:
+    """Its condition is still open, and an earlier answer changes meanwhile."""
+    flow, log = Flow("f"), Log()
+    a = add(flow, "a")
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 1:
+            visit.run.answer(sure, "yes")
+            await visit.go_back(a)
+        return answering(visit)
+
+    add(flow, "b", act)
+    sure = flow.step("sure", id="sure", when=lambda _: True, always_ask=True)(scripted("asked"))
+    results = await flow.run(observers=[log])
+    assert log.visits[-1] == "sure 1 stale"
+    assert results[sure] == "asked"
+
+
+@pytest.mark.parametrize("reads", [False, True])
+async def test_closing_does_not_make_an_answer_count_that_its_condition_refutes(
+    reads: bool,
+) -> None:
+    """Given over a condition that didn't hold, it still waits for the condition."""
+    flow = Flow("f")
+    a = add(flow, "a")
+    b = flow.step("b", id="b", when=lambda r: reads and r[a] == "no")(never)
+
+    async def act(visit: Visit) -> str:
+        visit.run.answer(b, "told")
+        return answering(visit)
+
+    flow.step("charge", id="charge", point_of_no_return=True)(act)
+    assert (await flow.run()).outcome(b) == Skipped()
+
+
+async def test_a_condition_may_ask_for_failures_and_count_answers() -> None:
+    """It has then read every step before its own, and sees no other."""
+    flow, log = Flow("f"), Log()
+    seen: list[object] = []
+    a = flow.step("a", id="a")(scripted(ValueError(), "healed"))
+
+    def healthy(results: Results) -> bool:
+        seen.append((len(results), [step.id for step in results], a in results))
+        return results.exceptions is None
+
+    b = flow.step("b", id="b", when=healthy)(scripted("b"))
+    c = add(flow, "c")
+    last(flow, a)
+    results = await flow.run(observers=[log], return_exceptions=True)
+    assert log.visits[2:] == ["last 1 first", "a 2 requested", "b 1 first", "last 2 resumed"]
+    assert seen == [(0, [], False), (1, ["a"], True)]
+    assert (results[b], results[c]) == ("b", "c1")
+
+
+class Interrupting:
+    """Its `==` is interrupted by Ctrl+C."""
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        raise KeyboardInterrupt
+
+    __hash__ = None  # type: ignore[assignment]  # as above
+
+
+async def test_a_comparison_that_does_not_return_changes_nothing() -> None:
+    """The request failed before anything was done; the run goes on as if it hadn't been made."""
+    flow, log = Flow("f"), Log()
+
+    async def act(visit: Visit) -> object:
+        if visit.number == 2:
+            with pytest.raises(KeyboardInterrupt):
+                visit.run.answer(a, Interrupting())
+            assert visit.run.active is a
+            await visit.go_back(a)
+        return Interrupting() if visit.number == 1 else visit.number
+
+    a: Step[object] = flow.step("a", id="a")(act)
+    last(flow, a)
+    with pytest.raises(KeyboardInterrupt):
+        await flow.run(observers=[log])
+    assert log.visits == ["a 1 first", "last 1 first", "a 2 requested", "a 3 requested"]

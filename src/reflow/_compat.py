@@ -7,8 +7,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Every type checker brings these with it; at run time they would only slow the import.
+    from typing_extensions import TypeVar
     from typing_extensions import override as override
+
+    # What the steps of a flow depend on; None where nothing is said (PEP 696).
+    D = TypeVar("D", default=None)
+    D_co = TypeVar("D_co", covariant=True, default=None)
 else:
+    from typing import TypeVar
+
+    D = TypeVar("D")
+    D_co = TypeVar("D_co", covariant=True)
 
     def override(method):  # noqa: ANN001, ANN202 - typed above
         """Mark a method that overrides another: for type checkers (PEP 698)."""

@@ -57,7 +57,7 @@ def evaluate(machine: Machine, i: int) -> Exception | None:
     holds: bool | None = None
     failure: Exception | None = None
     try:
-        holds = bool(condition(make_results(machine, watch.saw)))
+        holds = bool(condition(make_results(machine, watch.saw, i)))
     except Exception as exc:  # noqa: BLE001 - a failure of the step, like one in a visit
         failure = exc
     failure = watch.fault or failure

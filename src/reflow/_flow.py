@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast, final, overload
 
-from ._compat import annotations_of, override
+from ._compat import D, D_co, annotations_of, override
 from ._errors import FlowError, listed
 from ._run import Visit, make_run
 from ._step import AnyStep, Plan, Step, StepOptions, make_step
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
     from ._run import Run
 
 T = TypeVar("T")
-D_co = TypeVar("D_co", covariant=True)
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as DefaultTypeVar
-
-    # PEP 696: new in 3.13, and nothing at run time needs the default.
-    D = DefaultTypeVar("D", default=None)
-else:
-    D = TypeVar("D")
 
 
 class StepDecorator(Protocol[D_co]):
@@ -147,6 +139,9 @@ class Flow(Generic[D]):
             FlowError: by the decorator, naming everything that is wrong with the declaration;
                 the flow is unchanged then.
         """
+        if not isinstance(cast("object", description), str):
+            message = f'flow {self._name!r}: write @flow.step("what the step is about"), it is '
+            raise FlowError(message + f"called with {description!r}")
 
         def declare(function: Callable[[Visit[D]], Awaitable[T]], /) -> Step[T]:
             faults: list[str] = []
@@ -169,7 +164,7 @@ class Flow(Generic[D]):
                 if self._steps.get(other.id) is not other
             )
             for option, value in (("when", when), ("validate", validate)):
-                if inspect.iscoroutinefunction(value):
+                if inspect.iscoroutinefunction(value) or not (value is None or callable(value)):
                     faults.append(f"{option}= must be a plain function, not an async one")
             if faults:
                 place = f"step {step_id!r} of flow {self._name!r}"
@@ -286,7 +281,7 @@ class Flow(Generic[D]):
             plan = self._plan = Plan(self._name, self.steps)
         observers = tuple(observers)
         for observer in observers:
-            if inspect.iscoroutinefunction(observer):
+            if inspect.iscoroutinefunction(observer) or not callable(observer):
                 message = f"flow {self._name!r}: observer {observer!r} must be a plain function"
                 raise FlowError(message)
         return make_run(

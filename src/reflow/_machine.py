@@ -9,6 +9,7 @@ run's events gives the run's state. Events are built only while `log` is a list.
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, final
 
 from . import _events as e
@@ -120,17 +121,18 @@ class Machine(Order):
         """The active visit returned an answer. Says whether the outcome changed."""
         if i != self.active:
             raise self._illegal("StepCompleted", i)
-        self.active = -1
         plain = self.plan.plain[i]
-        if plain and not self.status[i] and not self.outdated and not self.attempts:
+        if plain and i == self.frontier and not (self.status[i] or self.outdated or self.attempts):
             # The short way for what nearly always happens; the same as the long one.
+            self.active = -1
             self.status[i] = DONE
             self.values[i] = value
+            self.frontier = i + 1
             changed = False
-            if i == self.frontier:
-                self.frontier = i + 1
         else:
-            changed = self._settle(i, DONE, value, changed, stale=self.outdated & STALE)
+            changed = self._changes(i, DONE, value) if changed is None else changed
+            self.active = -1
+            self._settle(i, DONE, value, stale=self.outdated & STALE)
         if self.log is not None:
             name, sensitive = self.plan.names[i], self.plan.sensitive[i]
             self.log.append(e.StepCompleted(name, self.visits[i], value, changed, sensitive))
@@ -161,12 +163,12 @@ class Machine(Order):
             changed = False
         else:
             stale = 0 if in_condition else self.outdated & STALE
-            changed = self._settle(i, FAILED, None, changed, stale=stale)
+            changed = self._changes(i, FAILED) if changed is None else changed
+            self._settle(i, FAILED, stale=stale)
             if in_condition:
                 self.marks[i] |= BY_CONDITION
         if self.log is not None:
-            name, sensitive = self.plan.names[i], self.plan.sensitive[i]
-            number = self.visits[i]
+            name, number, sensitive = self.plan.names[i], self.visits[i], self.plan.sensitive[i]
             self.log.append(e.StepFailed(name, number, exception, changed, in_condition, sensitive))
         self._follow(i, changed=changed)
 
@@ -190,7 +192,8 @@ class Machine(Order):
             self.active = -1
         self.unqueue(i)
         self.marks[i] &= ~IN_DOUBT
-        changed = self._settle(i, SKIPPED, None, changed)
+        changed = self._changes(i, SKIPPED) if changed is None else changed
+        self._settle(i, SKIPPED)
         if not by_condition:
             self.marks[i] |= BY_REQUEST
         if self.log is not None:
@@ -199,23 +202,28 @@ class Machine(Order):
 
     def answer(self, i: int, value: object, *, changed: bool | None = None) -> None:
         """The step is given its answer from outside, whether it is active or not."""
+        refuted = self.status[i] == SKIPPED and not self.marks[i] & BY_REQUEST
+        open_condition = refuted or bool(self.marks[i] & IN_DOUBT)
+        if open_condition:
+            changed = False
+        elif changed is None:
+            changed = self._changes(i, DONE, value)
         if i == self.active:
             self.active = -1
         self.unqueue(i)
-        refuted = self.status[i] == SKIPPED and not self.marks[i] & BY_REQUEST
-        open_condition = refuted or bool(self.marks[i] & IN_DOUBT)
         if open_condition:
             # It settles when its turn comes: only the condition can tell whether it counts.
             self.last.setdefault(i, (self.status[i], self.values[i]))
             self._keep(i, DONE, value, IN_DOUBT)
-            changed = False
         else:
-            changed = self._settle(i, DONE, value, changed)
+            self._settle(i, DONE, value)
         if self.log is not None:
             name, sensitive = self.plan.names[i], self.plan.sensitive[i]
             self.log.append(e.StepAnswered(name, value, changed, sensitive))
         if not open_condition:
             self._follow(i, changed=changed)
+        elif self.plan.always_ask[i]:
+            heappush(self.fresh, -i)
 
     def condition(
         self, i: int, holds: bool | None, read: Iterable[int], *, changed: bool | None = None
@@ -226,13 +234,11 @@ class Machine(Order):
         doesn't hold, or raised, the step settles with the `skip` or `fail` that follows.
         """
         read = tuple(read)
-        for needed in self.reads.pop(i, ()):
+        for needed in self.reads.get(i, ()):
             self.readers[needed].discard(i)
-        if read:
-            self.reads[i] = read
         for needed in read:
             self.readers.setdefault(needed, set()).add(i)
-        self.waiting = None
+        self.note_reads(i, read)
         conclusive = all(self.settled(needed) for needed in read)
         met = conclusive and holds is True
         resolved = False
@@ -247,13 +253,14 @@ class Machine(Order):
                 self._keep(i, PENDING, self.values[i], 0)
             elif status == DONE and i in self.last and not marks & STALE:
                 resolved = True
-                changed = self._settle(i, DONE, self.values[i], changed)
+                changed = self._changes(i, DONE, self.values[i]) if changed is None else changed
+                self._settle(i, DONE, self.values[i])
             if asked or not self.settled(i):
                 self.ready = i
         changed = resolved and bool(changed)
         if self.log is not None:
-            names = self._names(read)
-            self.log.append(e.ConditionEvaluated(self.plan.names[i], holds, names, changed))
+            name, names = self.plan.names[i], self._names(read)
+            self.log.append(e.ConditionEvaluated(name, holds, names, changed))
         if resolved:
             self._follow(i, changed=changed)
         return conclusive
@@ -276,21 +283,21 @@ class Machine(Order):
 
     # What a change brings with it
 
-    def _settle(
-        self, i: int, status: int, value: object, changed: bool | None, *, stale: int = 0
-    ) -> bool:
-        """Record an outcome; say whether it differs from the one the step last settled with."""
-        old_status, old_value = self.last.pop(i, (self.status[i], self.values[i]))
-        if changed is None:
-            changed = old_status != PENDING and (
-                old_status != status or (status == DONE and not _equal(old_value, value))
-            )
+    def _changes(self, i: int, status: int, value: object = None) -> bool:
+        """Say whether an outcome differs from the one the step last settled with."""
+        old_status, old_value = self.last.get(i, (self.status[i], self.values[i]))
+        return old_status != PENDING and (
+            old_status != status or (status == DONE and not _equal(old_value, value))
+        )
+
+    def _settle(self, i: int, status: int, value: object = None, *, stale: int = 0) -> None:
+        self.last.pop(i, None)
         self._keep(i, status, value, self.marks[i] & IN_DOUBT | stale)
-        return changed
 
     def _keep(self, i: int, status: int, value: object, marks: int) -> None:
         self.status[i] = status
         self.marks[i] = marks
+        self.ahead = max(self.ahead, i)
         if status == DONE:
             self.values[i] = value
             # An answer makes the failures before it good, and ends the attempt at it.
@@ -307,12 +314,15 @@ class Machine(Order):
             heappush(self.fresh, -i)
         if self.plan.point_of_no_return[i] and self.status[i] == DONE:
             self._close(i)
-        if i <= self.closed:
-            self._drop_requests()
+            self._drop_requests(self.queue())
+        elif i <= self.closed and self.is_queued(i):
+            self._drop_requests((i,))
 
     def _spread(self, i: int) -> None:
         """Mark what is based on an outcome that changed: only that, and only once."""
-        based = list(self.plan.dependents[i])
+        # Nothing behind these has an outcome yet, or is about to have one.
+        reached = max(self.frontier, self.ahead, self.active)
+        based = list(takewhile(reached.__ge__, self.plan.dependents[i]))
         while self.fresh and -self.fresh[0] > i:
             based.append(-heappop(self.fresh))
         if self.active > i and self.plan.always_ask[self.active]:
@@ -351,19 +361,18 @@ class Machine(Order):
     def _close(self, i: int) -> None:
         """A point of no return is done: it and all settled steps before it are what they are."""
         for j in range(self.closed + 1, i + 1):
-            # A condition that was never evaluated still has to be.
-            if self.status[j] != PENDING and (j in self.reads or not self.marks[j] & IN_DOUBT):
+            # Whether an answer counts that was given over an open condition is still to be seen.
+            if self.status[j] != PENDING and not (j in self.last and self.status[j] == DONE):
                 self.marks[j] &= ~(STALE | IN_DOUBT)
         self.closed = max(self.closed, i)
 
-    def _drop_requests(self) -> None:
+    def _drop_requests(self, asked: Iterable[int]) -> None:
         """What was asked for and is closed by now is not visited again: say so."""
-        dropped = [j for j in self.queue() if self.closed_by(j) is not None]
+        dropped = [j for j in asked if self.closed_by(j) is not None]
         for j in dropped:
             self.unqueue(j)
-        if self.log is not None and dropped:
-            by, steps = self.plan.names[self.closed], self._names(dropped)
-            self.log.append(e.RequestsDropped(by, steps))
+        if dropped:
+            self._say(e.RequestsDropped(self.plan.names[self.closed], self._names(dropped)))
 
     # Events
 

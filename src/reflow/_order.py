@@ -5,7 +5,7 @@ The detour, the steps that are not settled, and what a detour's head needs. No o
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 class _Waiting:
     """What a detour's head needs, found once and kept while that head waits."""
 
-    __slots__ = ("at", "head", "lowest", "needs")
+    __slots__ = ("at", "found", "head", "lowest", "needs")
 
-    def __init__(self, head: int, lowest: int, needs: list[int]) -> None:
+    def __init__(self, head: int, lowest: int) -> None:
         self.head: Final = head
         self.lowest: Final = lowest
-        self.needs: Final = needs
+        self.found: Final[set[int]] = set()
+        self.needs: Final[list[int]] = []  # what was found, in flow order
         self.at = 0  # all needs before this place are settled
 
 
@@ -33,7 +34,9 @@ class Order(Record):
     """The outcomes of a run, and the order in which its steps come."""
 
     __slots__ = (
+        "ahead",
         "attempts",
+        "clean",
         "closed",
         "detour",
         "frontier",
@@ -62,10 +65,14 @@ class Order(Record):
         # The step whose condition was just met, and what the conditions read.
         self.ready = -1
         self.reads: Final[dict[int, tuple[int, ...]]] = {}
-        # Before the frontier only the steps in this heap can be unsettled.
+        # Before the frontier only the steps in this heap can be unsettled, and behind the latest
+        # step that was ever ahead of it none has an outcome.
         self.frontier = 0
+        self.ahead = -1
         self.unsettled: Final[list[int]] = []
+        # What the waiting head needs, and what is known to be settled with all that it needs.
         self.waiting: _Waiting | None = None
+        self.clean: Final[dict[int, None]] = {}
 
     def next(self) -> int:
         """Give the step whose turn it is; -1 when the run is complete."""
@@ -98,6 +105,10 @@ class Order(Record):
     def must_evaluate(self, i: int) -> bool:
         """Say whether the step's condition comes before a visit to it."""
         return self.plan.when[i] is not None and self.ready != i
+
+    def is_outdated(self) -> bool:
+        """Say whether the active visit goes by what is no longer so."""
+        return self.active >= 0 and self.outdated != 0
 
     def wants_interruption(self) -> bool:
         """Say whether something happened that the active visit must not outlast."""
@@ -158,6 +169,7 @@ class Order(Record):
         """Note that a step that may have been settled isn't any more."""
         if i < self.frontier:
             heappush(self.unsettled, i)
+        self.clean.clear()
         waiting = self.waiting
         if waiting is not None:
             if i < waiting.lowest:
@@ -165,21 +177,45 @@ class Order(Record):
             else:
                 waiting.at = min(waiting.at, bisect_left(waiting.needs, i))
 
+    def note_reads(self, i: int, read: tuple[int, ...]) -> None:
+        """Keep what a step's condition read: it needs that, and no longer what it read before."""
+        before = self.reads.get(i, ())
+        self.reads[i] = read
+        if before == read:
+            return
+        self.clean.clear()
+        waiting = self.waiting
+        if waiting is not None and before:
+            self.waiting = None
+        elif waiting is not None and (i == waiting.head or i in waiting.found):
+            self._need(waiting, read)
+
     def _first_needed(self, head: int, lowest: int) -> int:
         waiting = self.waiting
         if waiting is None or waiting.head != head:
-            needs: set[int] = set()
-            stack = [head]
-            while stack:
-                i = stack.pop()
-                for needed in (*self.plan.inputs[i], *self.reads.get(i, ())):
-                    # Whatever stands before the first unsettled step is settled, inputs and all.
-                    if needed >= lowest and needed not in needs:
-                        needs.add(needed)
-                        stack.append(needed)
-            self.waiting = waiting = _Waiting(head, lowest, sorted(needs))
+            self.waiting = waiting = _Waiting(head, lowest)
+            self._need(waiting, (*self.plan.inputs[head], *self.reads.get(head, ())))
         while waiting.at < len(waiting.needs):
             if not self.settled(waiting.needs[waiting.at]):
                 return waiting.needs[waiting.at]
             waiting.at += 1
+        self.clean.update(dict.fromkeys(waiting.found))
         return -1
+
+    def _need(self, waiting: _Waiting, needed: tuple[int, ...]) -> None:
+        """Add steps, and all that they need, to what a head waits for."""
+        found: list[int] = []
+        stack = list(needed)
+        while stack:
+            i = stack.pop()
+            # Whatever stands before the first unsettled step is settled, inputs and all.
+            if i >= waiting.lowest and i not in waiting.found and i not in self.clean:
+                waiting.found.add(i)
+                found.append(i)
+                stack += (*self.plan.inputs[i], *self.reads.get(i, ()))
+        if not waiting.needs:
+            waiting.needs.extend(sorted(found))
+            return
+        for i in found:
+            insort(waiting.needs, i)
+            waiting.at = min(waiting.at, bisect_left(waiting.needs, i))

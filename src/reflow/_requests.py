@@ -10,7 +10,7 @@ from ._errors import FlowError, GoBackError, RunFinishedError, listed
 from ._machine import Machine
 from ._results import Results, make_results
 from ._states import RunState
-from ._step import options_of
+from ._step import AnyStep, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from anyio import CancelScope
 
     from ._events import Event, StepCompleted
-    from ._step import AnyStep, Plan, Step
+    from ._step import Plan, Step
 
 T = TypeVar("T")
 
@@ -170,7 +170,7 @@ class Requests:
         was_active = self._machine.active == i
         self._machine.answer(i, value)
         self._drop_draft(i)
-        self._requested(interrupts=was_active or bool(self._machine.outdated))
+        self._requested(interrupts=was_active or self._machine.is_outdated())
 
     def skip(self, step: AnyStep | str) -> None:
         """Settle an optional step without an answer; if it is active, its visit ends.
@@ -190,7 +190,7 @@ class Requests:
         was_active = self._machine.active == i
         self._machine.skip(i)
         self._drop_draft(i)
-        self._requested(interrupts=was_active or bool(self._machine.outdated))
+        self._requested(interrupts=was_active or self._machine.is_outdated())
 
     def stop(self, reason: str) -> None:
         """Leave early: the active visit is interrupted and `drive()` raises `RunStoppedError`.
@@ -227,12 +227,14 @@ class Requests:
         self._machine.request(targets, ahead=ahead)
         self._requested(interrupts=self._machine.active >= 0)
 
-    def _find(self, step: AnyStep | str) -> tuple[int, str, str | None]:
+    def _find(self, step: object) -> tuple[int, str, str | None]:
         """Give a step's position and id, and why it can't be meant, if it can't."""
         plan = self._machine.plan
         if isinstance(step, str):
             i = plan.ids.get(step, -1)
             return i, step, "unknown" if i < 0 else None
+        if not isinstance(step, AnyStep):
+            return -1, repr(step), "not a step"
         i = plan.positions.get(step, -1)
         return i, step.id, f"of another flow, {options_of(step).flow!r}" if i < 0 else None
 

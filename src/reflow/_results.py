@@ -76,10 +76,12 @@ class Results:
     Iteration, `len` and `in` go over the steps that have an answer, in flow order.
     """
 
-    __slots__ = ("_record", "_saw")
+    __slots__ = ("_limit", "_record", "_saw")
 
     _record: Record
+    # Of a condition: it is told of every read, and sees only the steps before its own.
     _saw: Callable[[int], None] | None
+    _limit: int | None
 
     def __init__(self) -> None:
         """Refuse: results belong to a run.
@@ -156,7 +158,7 @@ class Results:
 
     def __iter__(self) -> Iterator[AnyStep]:
         """Go over the steps that have an answer, in flow order."""
-        return (step for step in self._record.plan.steps if step in self)
+        return (step for step in self._visible() if step in self)
 
     def __len__(self) -> int:
         """Count the steps that have an answer."""
@@ -170,13 +172,16 @@ class Results:
         `return_exceptions` is in here, too.
         """
         record = self._record
-        failures = (record.failures, record.callback_failures)
-        positions = sorted({i for kind in failures for i in kind})
-        if not positions:
-            return None
-        return ExceptionGroup(
-            f"failures in flow {record.plan.flow!r}",
-            [kind[i] for i in positions for kind in failures if i in kind],
+        steps = self._visible()
+        if self._saw is not None:
+            # A condition that asks for failures has read every step that may have one.
+            for step in steps:
+                self._position(step)
+        kinds = (record.failures, record.callback_failures)
+        failed = sorted({i for kind in kinds for i in kind if i < len(steps)})
+        failures = [kind[i] for i in failed for kind in kinds if i in kind]
+        return (
+            ExceptionGroup(f"failures in flow {record.plan.flow!r}", failures) if failed else None
         )
 
     def raise_exceptions(self) -> None:
@@ -195,6 +200,9 @@ class Results:
         states = (f"{step.id}: {record.state_of(i).value}" for step, i in _enumerated(record))
         return f"<Results of {record.plan.flow!r}: {', '.join(states)}>"
 
+    def _visible(self) -> tuple[AnyStep, ...]:
+        return self._record.plan.steps[: self._limit]
+
     def _position(self, step: AnyStep) -> int:
         i = self._record.plan.positions.get(step, -1)
         if i < 0:
@@ -210,11 +218,14 @@ def _enumerated(record: Record) -> Iterator[tuple[AnyStep, int]]:
     return ((step, i) for i, step in enumerate(record.plan.steps))
 
 
-def make_results(record: Record, saw: Callable[[int], None] | None = None) -> Results:
-    """Make the view of a run's outcomes; with a function, it is told of every read."""
+def make_results(
+    record: Record, saw: Callable[[int], None] | None = None, limit: int | None = None
+) -> Results:
+    """Make the view of a run's outcomes; for a condition, one that tells what it reads."""
     results = object.__new__(Results)
     results._record = record
     results._saw = saw
+    results._limit = limit
     return results
 
 

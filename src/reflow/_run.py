@@ -9,7 +9,7 @@ import anyio
 
 from . import _events as e
 from ._cancellation import VisitOver, add_note, asyncio_task, is_only, reaches, without_signal
-from ._compat import override
+from ._compat import D_co, override
 from ._conditions import evaluate
 from ._errors import FlowError
 from ._requests import Requests
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 U = TypeVar("U")
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar as DefaultTypeVar
-
-    # PEP 696: new in 3.13, and nothing at run time needs the default.
-    D_co = DefaultTypeVar("D_co", covariant=True, default=None)
-else:
-    D_co = TypeVar("D_co", covariant=True)
 
 _Function: TypeAlias = "Callable[[Visit[object]], Awaitable[object]]"
 
@@ -47,11 +40,7 @@ class Visit(Generic[D_co]):
     _run: Run
 
     def __init__(self) -> None:
-        """Refuse: visits are made by the run.
-
-        Raises:
-            TypeError: always.
-        """
+        """Refuse (TypeError): visits are made by the run."""
         raise TypeError("a visit is made by its run, it can't be constructed")
 
     @property
@@ -132,7 +121,11 @@ class Visit(Generic[D_co]):
 
         Args:
             factory: makes the scratchpad when there is none yet.
+
+        Raises:
+            FlowError: if the visit is over.
         """
+        self._check_current("draft")
         # The step made it, with this factory or with the one it used before.
         return cast("T", self._run._draft(self._index, factory))
 
@@ -147,13 +140,7 @@ class Visit(Generic[D_co]):
                 section, in a task outside the visit, after the visit); nothing was requested.
             GoBackError: as `run.go_back`.
         """
-        self._check_current("go_back")
-        if not reaches(cast("anyio.CancelScope", self._run._scope)):
-            message = (
-                f"visit.go_back of {self!r}: called in a shielded section or in a task outside the "
-                "visit, it could not end the visit; use visit.run.go_back(...)"
-            )
-            raise FlowError(message)
+        self._check_inside("go_back")
         self._run.go_back(*steps)
         while True:
             await anyio.sleep_forever()
@@ -162,9 +149,9 @@ class Visit(Generic[D_co]):
         """Settle the step without an answer and leave this visit; never returns.
 
         Raises:
-            FlowError: if the step is not optional, or the visit is over.
+            FlowError: if the step is not optional, or where `visit.go_back` raises it.
         """
-        self._check_current("skip")
+        self._check_inside("skip")
         if not self.step.optional:
             raise FlowError(f"visit.skip() of {self!r}: declare the step with optional=True")
         if self._run._machine.active == self._index:
@@ -179,9 +166,9 @@ class Visit(Generic[D_co]):
             reason: why, for whoever catches the `RunStoppedError` that `drive()` raises.
 
         Raises:
-            FlowError: if the visit is over.
+            FlowError: where `visit.go_back` raises it.
         """
-        self._check_current("stop")
+        self._check_inside("stop")
         self._run.stop(reason)
         raise VisitOver(self)
 
@@ -194,6 +181,14 @@ class Visit(Generic[D_co]):
     def _check_current(self, what: str) -> None:
         if self._run._visit is not self:
             raise FlowError(f"visit.{what} of {self!r}: the visit is over")
+
+    def _check_inside(self, what: str) -> None:
+        self._check_current(what)
+        if not reaches(cast("anyio.CancelScope", self._run._scope)):
+            raise FlowError(
+                f"visit.{what} of {self!r} can't end the visit from a shielded section or from "
+                f"a task outside the visit: use visit.run.{what}(...)"
+            )
 
 
 @final
@@ -209,11 +204,7 @@ class Run(Requests):
     _visit: Visit[object] | None
 
     def __init__(self) -> None:
-        """Refuse: runs are made by their flow.
-
-        Raises:
-            TypeError: always.
-        """
+        """Refuse (TypeError): runs are made by their flow."""
         raise TypeError("a run is made by its flow: use flow.prepare(...)")
 
     async def drive(self) -> Results:
@@ -243,7 +234,7 @@ class Run(Requests):
         task = asyncio_task(cancelled)
         cancelling = 0 if task is None else task.cancelling()
         when, functions, on_completed = machine.plan.when, self._functions, self._on_completed
-        new_scope = anyio.CancelScope
+        new_scope: type[anyio.CancelScope] = anyio.CancelScope
         machine.start()
         try:
             if machine.log:
@@ -260,6 +251,8 @@ class Run(Requests):
                 visit._number = machine.visits[i]
                 self._visit = visit
                 self._scope = scope = new_scope()
+                # The backend's own class: making it directly spares looking the backend up again.
+                new_scope = type(scope)
                 value: object = NOTHING
                 failure: Exception | None = None
                 if not machine.log or self._announced(i):
@@ -271,8 +264,9 @@ class Run(Requests):
                     except BaseException as exc:  # noqa: BLE001 - raised again unless ours
                         failure = without_signal(exc, visit)
                 self._scope = self._visit = None
-                if value is NOTHING or machine.active != i:
-                    self._wind_up(i, value, failure)
+                if failure is not None or value is NOTHING or machine.active != i:
+                    interrupted = scope.cancel_called or self._stopping is not None
+                    self._wind_up(i, value, failure, interrupted=interrupted)
                 else:
                     changed = machine.complete(i, value)
                     if self._drafts:
@@ -282,11 +276,10 @@ class Run(Requests):
                     if on_completed is not None:
                         await self._call_back(i, on_completed, value, changed=changed)
                 # No checkpoint, but no step begins in a cancelled run, even if one swallowed it.
-                if task is None or value is NOTHING or machine.requested:
-                    await lowlevel.checkpoint_if_cancelled()
+                await lowlevel.checkpoint_if_cancelled()
                 if task is not None and task.cancelling() > cancelling:
-                    # A scope's cancellation is delivered again, a native one isn't.
-                    await lowlevel.checkpoint_if_cancelled()
+                    # Native cancellation isn't delivered again, unless it hasn't been at all yet.
+                    await lowlevel.checkpoint()
                     raise cancelled  # noqa: TRY301 - ends the run like one that nobody swallowed
         except BaseException as exc:
             self._end_by(exc, cancelled)
@@ -314,13 +307,15 @@ class Run(Requests):
 
     def _evaluate(self, i: int) -> None:
         fault = evaluate(self._machine, i)
-        if self._machine.settled(i):
+        if self._machine.settled(i) and self._machine.ready != i:
             self._drop_draft(i)
         if fault is not None:
             self._blame(i, fault, "in the condition of")
         self._deliver()
 
-    def _wind_up(self, i: int, value: object, failure: Exception | None) -> None:
+    def _wind_up(
+        self, i: int, value: object, failure: Exception | None, *, interrupted: bool
+    ) -> None:
         """End a visit that didn't simply return: interrupted, ended by a request, or failed."""
         machine = self._machine
         if machine.active != i:
@@ -332,10 +327,11 @@ class Run(Requests):
                 machine.supersede(i, value)
         elif failure is None:
             machine.interrupt(i)
-        elif machine.wants_interruption() or self._stopping is not None:
+        elif interrupted:
+            # Also if the request was withdrawn since: the step was not left in peace.
             dropped = ", ".join(repr(machine.plan.names[j]) for j in machine.requested)
             machine.interrupt(i, failure)
-            if not self._return_exceptions and dropped:
+            if dropped and not self._return_exceptions:
                 add_note(failure, f"the request to go to {dropped} was dropped: the run ended")
             self._blame(i, failure, "while it was interrupted,")
         else:
@@ -347,9 +343,9 @@ class Run(Requests):
     async def _call_back(
         self, i: int, on_completed: OnCompleted, value: object, *, changed: bool
     ) -> None:
-        plan, machine = self._machine.plan, self._machine
-        number = machine.visits[i]
-        event = e.StepCompleted(plan.names[i], number, value, changed, plan.sensitive[i])
+        machine, name = self._machine, self._machine.plan.names[i]
+        secret = machine.plan.sensitive[i]
+        event = e.StepCompleted(name, machine.visits[i], value, changed, secret)
         try:
             # Between visits there is nothing to go back from, but `stop` must not wait for it.
             with anyio.CancelScope() as self._scope:
