@@ -3,7 +3,9 @@
 Measured: whole runs in an event loop that is running already, `prepare` and `drive` (for reflow) or
 the call of the loop, of steps that only return a number. So the time per step contains its share of
 what a run costs by itself, one checkpoint on both sides included, which shows in short flows.
-Declaring the flow isn't measured. "observed": with one observer that does nothing.
+Declaring the flow isn't measured. reflow makes the backend's own class of cancel scopes, once it
+knows it, where `anyio.CancelScope()` looks for it each time; a loop could do that, too, and would
+save about 1 µs a step. "observed": with one observer that does nothing.
 """
 
 from __future__ import annotations

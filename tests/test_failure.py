@@ -590,7 +590,11 @@ async def a_flow_with_secrets(caplog: pytest.LogCaptureFixture, level: int) -> s
                 await visit.go_back(c)
             case 3:
                 visit.run.answer(c, "SECRET SECRET")
+                visit.run.go_back(c)
                 return "SECRET"
+            case 4:
+                visit.run.answer(c, "SECRET")
+                raise ValueError("SECRET")
             case _:
                 raise AssertionError
 
@@ -611,7 +615,8 @@ async def a_flow_with_secrets(caplog: pytest.LogCaptureFixture, level: int) -> s
     )
     results = await run.drive()
     assert results[a] == "SECRET"
-    assert {type(event).__name__ for event in log} > {"AnswerSuperseded", "CallbackFailed"}
+    kinds = {type(event).__name__ for event in log}
+    assert kinds > {"AnswerSuperseded", "CallbackFailed", "CleanupFailed", "StepFailed"}
     texts = [*map(repr, log), *map(str, log), repr(run), repr(results), repr(flow)]
     texts += [repr(results.outcome(step)) for step in (a, b, c)]
     return "\n".join(texts)

@@ -174,3 +174,24 @@ def test_news_of_a_visit_that_was_left_are_applied() -> None:
         CleanupFailed("a", 1, ERROR),
     )
     assert (machine.failures, machine.callback_failures) == ({0: ERROR}, {0: ERROR})
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_replay_goes_by_what_was_recorded(changed: bool) -> None:
+    """Decoded answers may compare otherwise than the ones they were; nothing is compared again."""
+    visit = (GoBackRequested(("a",)), StepEntered("a", 2, REQUESTED))
+    for event in (
+        StepCompleted("a", 2, "y" if not changed else "x", changed=changed),
+        StepAnswered("a", "y" if not changed else "x", changed=changed),
+        StepSkipped("a", changed=changed, by_condition=False),
+    ):
+        machine = a_machine(*C_DONE, *visit, event)
+        assert (machine.state_of(1).value, machine.state_of(2).value) == (
+            ("stale", "in doubt") if changed else ("done", "done")
+        )
+    stale = (
+        StepAnswered("a", "z", changed=True),
+        StepEntered("b", 2, Reason.STALE),
+        StepFailed("b", 2, ERROR, changed=changed),
+    )
+    assert a_machine(*B_DONE, *stale).failures == {1: ERROR}

@@ -565,19 +565,21 @@ async def test_nothing_behind_a_point_of_no_return_goes_stale() -> None:
 
     b: Step[str] = flow.step("b", id="b", when=lambda r: r[a] == "yes")(act)
     c = flow.step("c", id="c", depends_on=[b])(scripted("c"))
+    d = flow.step("d", id="d", when=lambda r: r.get(b) is None)(scripted("d"))
     charge = flow.step("charge", id="charge", point_of_no_return=True)(scripted("charged"))
 
     def ask(event: Event) -> None:
-        if isinstance(event, StepCompleted) and event.step == "c":
+        if isinstance(event, StepCompleted) and event.step == "d":
             run.go_back(a)
 
     run = flow.prepare(observers=[log, ask])
     results = await run.drive()
     assert log.visits == [
-        *("a 1 first", "c 1 first", "a 2 requested", "b 1 first"),
+        *("a 1 first", "c 1 first", "d 1 first", "a 2 requested", "b 1 first"),
         *("charge 1 requested", "b 2 resumed"),
     ]
-    assert (results[b], results[c]) == ("b2", "c")
+    assert (results[b], results[c], results[d]) == ("b2", "c", "d")
+    assert log.of(StepsMadeStale) == [StepsMadeStale("a", (), ("b",))]
 
 
 async def test_a_request_for_a_step_that_is_closed_by_its_own_answer_is_dropped() -> None:
@@ -595,6 +597,28 @@ async def test_a_request_for_a_step_that_is_closed_by_its_own_answer_is_dropped(
     await run.drive()
     assert log.visits == ["a 1 first"]
     assert log.of(RequestsDropped) == [RequestsDropped("charge", ("a",))]
+
+
+async def test_every_point_of_no_return_settles_what_is_stale_before_it() -> None:
+    """From the one before it up to itself, although its own input changed while it was done."""
+    flow, log = Flow("f"), Log()
+    first = flow.step("first", id="first", point_of_no_return=True)(scripted("done"))
+    a = flow.step("a", id="a")(scripted("a"))
+    b = flow.step("b", id="b", depends_on=[a])(scripted("b"))
+
+    async def charges(visit: Visit) -> str:
+        visit.run.answer(a, "corrected")
+        return answering(visit)
+
+    charge = flow.step("charge", id="charge", depends_on=[a], point_of_no_return=True)(charges)
+    last(flow)
+    results = await flow.run(observers=[log])
+    assert log.visits == [
+        *("first 1 first", "a 1 first", "b 1 first", "charge 1 first", "last 1 first"),
+    ]
+    assert [results[step] for step in (first, a, b, charge)] == [
+        *("done", "corrected", "b", "charge1"),
+    ]
 
 
 async def test_a_point_of_no_return_answered_from_outside_closes_too() -> None:
@@ -1252,3 +1276,38 @@ async def test_a_comparison_that_does_not_return_changes_nothing() -> None:
     with pytest.raises(KeyboardInterrupt):
         await flow.run(observers=[log])
     assert log.visits == ["a 1 first", "last 1 first", "a 2 requested", "a 3 requested"]
+
+
+async def test_an_answer_in_doubt_changes_nothing_before_its_condition_is_known() -> None:
+    """Its dependents are asked again when it counts, not when it was given."""
+    flow, log = Flow("f"), Log()
+    a = flow.step("a", id="a")(scripted(1))
+    b = flow.step("b", id="b", when=lambda r: r[a] > 0)(scripted("b"))
+    c = flow.step("c", id="c", depends_on=[b])(scripted("c", "c2"))
+
+    async def act(visit: Visit) -> str:
+        visit.run.answer(a, 2)
+        visit.run.answer(b, "told")
+        assert visit[c] == "c"
+        return answering(visit)
+
+    add(flow, "d", act)
+    results = await flow.run(observers=[log])
+    assert log.visits[3:] == ["d 1 first", "c 2 stale"]
+    assert (results[b], results[c]) == ("told", "c2")
+
+
+async def test_a_condition_is_in_doubt_only_by_what_it_read_last() -> None:
+    """What it read at an earlier time, but not since, is nothing to it."""
+    flow, log = Flow("f"), Log()
+    a = flow.step("a", id="a")(scripted("look", "don't"))
+    b = flow.step("b", id="b")(scripted("1", "2"))
+    c = flow.step("c", id="c", when=lambda r: r[a] == "don't" or r[b] == "1")(scripted("c"))
+    last(flow, a, b)
+    results = await flow.run(observers=[log])
+    assert log.of(StepsMadeStale) == [StepsMadeStale("a", (), ("c",))]
+    assert log.of(ConditionEvaluated) == [
+        ConditionEvaluated("c", holds=True, read=("a", "b")),
+        ConditionEvaluated("c", holds=True, read=("a",)),
+    ]
+    assert results[c] == "c"

@@ -250,7 +250,7 @@ class Machine(Order):
             if refuted or (status == FAILED and marks & BY_CONDITION):
                 # From here on it is wanted, so that it resumes when its visit is interrupted.
                 self.last[i] = (status, self.values[i])
-                self._keep(i, PENDING, self.values[i], 0)
+                self._keep(i, PENDING, None, 0)
             elif status == DONE and i in self.last and not marks & STALE:
                 resolved = True
                 changed = self._changes(i, DONE, self.values[i]) if changed is None else changed
