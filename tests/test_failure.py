@@ -182,6 +182,7 @@ async def test_a_good_answer_is_never_destroyed() -> None:
     assert log.visits[3:] == ["a 2 requested", "c 2 resumed"]
     assert results[a] == "a1"
     assert results.outcome(a) == Done("a1")
+    assert [event.changed for event in log if isinstance(event, StepFailed)] == [False]
     assert results.exceptions is not None
     assert [str(exc) for exc in results.exceptions.exceptions] == ["2"]
 

@@ -82,22 +82,25 @@ def evaluate(machine: Machine, i: int, random: Random) -> None:
 
 
 def walk(seed: int, length: int) -> set[tuple[type[Event], StepState, StepState]]:
-    """Walk, and compare with the naive rules and with a replay at every step."""
+    """Walk, comparing with the naive rules, and with a replay and what that tells, at every step."""
     random = Random(seed)
     machine = random_machine(random)
-    replayed = Machine(machine.plan)
+    replayed = Machine(machine.plan, [])
     machine.start()
     seen: set[tuple[type[Event], StepState, StepState]] = set()
     for _ in range(length):
         before = state_of(machine)
         move(machine, random)
         assert machine.log is not None
+        assert replayed.log is not None
         assert machine.log or state_of(machine) == before
         for event in machine.log:
             states = [replayed.state_of(i) for i in range(STEPS)]
             apply(replayed, event)
             seen |= transitions(event, states, replayed)
+        assert replayed.log == machine.log
         machine.log.clear()
+        replayed.log.clear()
         assert state_of(replayed) == state_of(machine)
         if machine.active < 0:
             assert machine.next() == naive_next(machine)

@@ -1311,3 +1311,69 @@ async def test_a_condition_is_in_doubt_only_by_what_it_read_last() -> None:
         ConditionEvaluated("c", holds=True, read=("a",)),
     ]
     assert results[c] == "c"
+
+
+async def test_a_requested_step_whose_condition_raises_leaves_the_detour() -> None:
+    """It has failed; the request for it is served by that."""
+    flow, log = Flow("f"), Log()
+    a = flow.step("a", id="a")(scripted(1, 0))
+    b = flow.step("b", id="b", when=lambda r: 1 // r[a] == 1)(scripted("b"))
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 1:
+            await visit.go_back(a, b)
+        return answering(visit)
+
+    add(flow, "c", act)
+    results = await flow.run(observers=[log], return_exceptions=True)
+    assert log.visits[3:] == ["a 2 requested", "c 2 resumed"]
+    assert isinstance(results.outcome(b), Failed)
+
+
+async def test_an_answer_both_stale_and_in_doubt_is_asked_again() -> None:
+    """Its condition still holds, but what it was computed from is no longer so."""
+    flow, log = Flow("f"), Log()
+    a = flow.step("a", id="a")(scripted(1))
+
+    async def act(visit: Visit) -> int:
+        seen = visit[a]
+        if visit.number == 1:
+            visit.run.answer(a, 2)
+        return seen
+
+    b = flow.step("b", id="b", depends_on=[a], when=lambda r: r[a] > 0)(act)
+    results = await flow.run(observers=[log])
+    assert log.visits == ["a 1 first", "b 1 first", "b 2 stale"]
+    assert results[b] == 2
+
+
+async def test_the_idempotency_key_survives_a_first_visit_that_fails() -> None:
+    """Whether the charge went through is unknown then: the next attempt must be the same one."""
+    flow = Flow("f")
+    keys: list[str] = []
+
+    async def act(visit: Visit) -> str:
+        keys.append(visit.idempotency_key)
+        if visit.number == 1:
+            raise TimeoutError
+        return answering(visit)
+
+    a = add(flow, "a", act)
+    last(flow, a)
+    await flow.run(return_exceptions=True)
+    assert keys[0] == keys[1]
+
+
+async def test_skipping_twice_changes_nothing_the_second_time() -> None:
+    """Skipped after skipped is no change, and an answer over an open condition is none yet."""
+    flow, log = Flow("f"), Log()
+    a = flow.step("a", id="a", optional=True)(never)
+    b = flow.step("b", id="b", when=lambda _: True)(never)
+    add(flow, "c", depends_on=(a,))
+    run = flow.prepare(observers=[log])
+    run.skip(a)
+    run.skip(a)
+    run.answer(b, "early")
+    await run.drive()
+    assert log.of(StepSkipped) == [StepSkipped("a", changed=False, by_condition=False)] * 2
+    assert log.of(StepAnswered) == [StepAnswered("b", "early", changed=False)]
