@@ -82,7 +82,7 @@ def evaluate(machine: Machine, i: int, random: Random) -> None:
 
 
 def walk(seed: int, length: int) -> set[tuple[type[Event], StepState, StepState]]:
-    """Walk, comparing with the naive rules, and with a replay and what that tells, at every step."""
+    """Walk, comparing with the naive rules and with a replay, and what it tells, at every step."""
     random = Random(seed)
     machine = random_machine(random)
     replayed = Machine(machine.plan, [])
