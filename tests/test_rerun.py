@@ -1377,3 +1377,61 @@ async def test_skipping_twice_changes_nothing_the_second_time() -> None:
     await run.drive()
     assert log.of(StepSkipped) == [StepSkipped("a", changed=False, by_condition=False)] * 2
     assert log.of(StepAnswered) == [StepAnswered("b", "early", changed=False)]
+
+
+async def test_a_correction_interrupts_a_step_that_was_jumped_ahead_to() -> None:
+    """It stands behind everything that has an outcome, and is based on the corrected answer."""
+    flow, log = Flow("f"), Log()
+    a = add(flow, "a")
+
+    async def jumps(visit: Visit) -> str:
+        if visit.number == 1:
+            visit.run.jump_ahead(d)
+            await interrupted()
+        return answering(visit)
+
+    add(flow, "b", jumps)
+    add(flow, "c")
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 1:
+            visit.run.answer(a, "corrected")
+            await interrupted()
+        return visit[a]
+
+    d: Step[str] = add(flow, "d", act, depends_on=(a,))
+    results = await flow.run(observers=[log])
+    assert log.entered == ["a", "b", "d", "d", "b", "c"]
+    assert results[d] == "corrected"
+
+
+async def test_a_point_of_no_return_that_its_condition_refutes_closes_nothing() -> None:
+    """It was answered early, but the answer doesn't count."""
+    flow, log = Flow("f"), Log()
+    a = flow.step("a", id="a")(scripted("no", "no"))
+    charge = flow.step(
+        "charge", id="charge", when=lambda r: r[a] == "yes", point_of_no_return=True
+    )(never)
+    last(flow, a)
+    run = flow.prepare(observers=[log])
+    run.answer(charge, "cash")
+    results = await run.drive()
+    assert log.visits[2:] == ["a 2 requested", "last 2 resumed"]
+    assert results.outcome(charge) == Skipped()
+
+
+async def test_an_equal_answer_over_an_open_condition_is_no_change() -> None:
+    """When its condition turns out to hold, what depends on it is not asked again."""
+    flow, log = Flow("f"), Log()
+    a = flow.step("a", id="a")(scripted(1))
+    b = flow.step("b", id="b", when=lambda r: r[a] > 0)(scripted("b"))
+    flow.step("c", id="c", depends_on=[b])(scripted("c"))
+
+    async def act(visit: Visit) -> str:
+        visit.run.answer(a, 2)
+        visit.run.answer(b, "b")
+        return answering(visit)
+
+    add(flow, "d", act)
+    await flow.run(observers=[log])
+    assert log.entered == ["a", "b", "c", "d"]
