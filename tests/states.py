@@ -36,7 +36,7 @@ def _copy(value: object) -> object:
 
 
 def naive_next(machine: Machine) -> int:
-    """Find the next step as the rules say it (4.1.1 and 4.1.2), without any index."""
+    """Find the next step as the rules say it, without any index."""
     unsettled = [i for i in range(len(machine.status)) if not machine.settled(i)]
     queue = machine.queue()
     if not queue:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, Never, TypeVar
 
 import anyio
 
-from reflow import Event, Flow, Step, StepCompleted, StepEntered, Visit
+from reflow import AnyStep, Event, Flow, Step, StepCompleted, StepEntered, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-Act = "Callable[[Visit[None]], Awaitable[str]]"
+T = TypeVar("T")
 
 
 async def interrupted() -> Never:
@@ -69,3 +69,42 @@ def add(
         return answering(visit)
 
     return flow.step(f"the {name}", id=name, depends_on=depends_on)(act or plain)
+
+
+async def never(visit: Visit) -> str:
+    """Stand in for a step that is never run."""
+    raise AssertionError
+
+
+def scripted(*answers: T | Exception) -> Callable[[Visit], Awaitable[T]]:
+    """Make a step's function: on each visit the next answer; an exception is raised."""
+
+    async def act(visit: Visit) -> T:
+        answer = answers[visit.number - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return act
+
+
+def last(flow: Flow, *targets: AnyStep) -> Step[str]:
+    """Add a step that goes back to each of the targets once, one visit after the other."""
+
+    async def act(visit: Visit) -> str:
+        if visit.number <= len(targets):
+            await visit.go_back(targets[visit.number - 1])
+        return answering(visit)
+
+    return add(flow, "last", act)
+
+
+def failing_on(*numbers: int) -> Callable[[Visit], Awaitable[str]]:
+    """Make a step's function that raises on these visits and answers on the others."""
+
+    async def act(visit: Visit) -> str:
+        if visit.number in numbers:
+            raise ValueError(visit.number)
+        return answering(visit)
+
+    return act
