@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
@@ -13,6 +12,7 @@ from ._states import RunState
 from ._step import AnyStep, options_of
 
 if TYPE_CHECKING:
+    import contextvars
     from collections.abc import Awaitable, Callable, Iterable
 
     from anyio import CancelScope
@@ -36,6 +36,7 @@ class Requests:
 
     __slots__ = (
         "_context",
+        "_copy_context",
         "_delivering",
         "_drafts",
         "_key",
@@ -53,6 +54,7 @@ class Requests:
     _delivering: bool
     # A copy of the context that drive() runs in, for events of requests from other tasks.
     _context: contextvars.Context | None
+    _copy_context: Callable[[], contextvars.Context] | None
     # The thread that drives; None before drive().
     _thread: int | None
     # Of the visit, or callback, that can be interrupted now.
@@ -68,6 +70,7 @@ class Requests:
         self._results = make_results(self._machine)
         self._delivering = False
         self._context = None
+        self._copy_context = None
         self._thread = None
         self._scope = None
         self._stopping = None
@@ -293,7 +296,12 @@ class Requests:
 
     def _deliver_here(self) -> None:
         """Tell the observers, and remember this context for what others will ask."""
-        self._context = contextvars.copy_context()
+        if self._copy_context is None:
+            # Every event loop imports it, but `import reflow` shall be quick.
+            import contextvars  # noqa: PLC0415
+
+            self._copy_context = contextvars.copy_context
+        self._context = self._copy_context()
         self._deliver()
 
     def _switch_off(self, observer: Observer, failure: Exception) -> None:
