@@ -109,5 +109,9 @@ async def test_a_cleanup_that_raises_while_stopping(return_exceptions: bool) -> 
             await run.drive()
         assert info.value.results.exceptions is not None
     else:
-        with pytest.raises(ValueError, match="cleanup"):
+        with pytest.raises(ValueError, match="cleanup") as failed:
             await run.drive()
+        assert failed.value.__notes__ == [
+            "the run was being stopped: enough",
+            "while it was interrupted, step 'a' of flow 'f', visit 1",
+        ]

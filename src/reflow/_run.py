@@ -333,6 +333,8 @@ class Run(Requests):
             machine.interrupt(i, failure)
             if dropped and not self._return_exceptions:
                 add_note(failure, f"the request to go to {dropped} was dropped: the run ended")
+            if self._stopping is not None:
+                add_note(failure, f"the run was being stopped: {self._stopping}")
             self._blame(i, failure, "while it was interrupted,")
         else:
             machine.fail(i, failure)
