@@ -68,7 +68,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types with mypy and pyright, and that every public name has one."""
-    session.install("--editable", ".[demo]", "--group", "typing")
+    session.install("--editable", ".[demo,postgres]", "--group", "typing")
     session.run("mypy")
     # mypy.ini says the oldest version; what only newer ones run is checked here.
     session.run("mypy", "--python-version", PYTHONS[-1])
@@ -79,7 +79,7 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, download_python="never")
 def tests(session: nox.Session) -> None:
     """Run the tests on one Python; each async test runs on asyncio, uvloop and trio."""
-    session.install("--editable", ".[demo]", "--group", "test")
+    session.install("--editable", ".[demo,postgres]", "--group", "test")
     measure(session)
 
 
@@ -87,7 +87,7 @@ def tests(session: nox.Session) -> None:
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests on the oldest Python with the oldest supported dependencies."""
     session.install(
-        *("--editable", ".[demo]", "--group", "test", "--resolution", "lowest-direct"),
+        *("--editable", ".[demo,postgres]", "--group", "test", "--resolution", "lowest-direct"),
     )
     measure(session)
 
@@ -107,7 +107,7 @@ def wheel(session: nox.Session) -> None:
     # -I: neither the working directory nor PYTHONPATH is on the path.
     session.run("python", "-I", "-c", "import reflow")
 
-    session.install(f"{built}[demo]", "--group", "test")
+    session.install(f"{built}[demo,postgres]", "--group", "test")
     session.run("pytest", *session.posargs)
 
 
@@ -141,7 +141,7 @@ def peers(session: nox.Session) -> None:
 @nox.session(default=False)
 def mutants(session: nox.Session) -> None:
     """Change the machine in every way that a test should notice, and show what none did."""
-    session.install("--editable", ".[demo]", "--group", "mutants")
+    session.install("--editable", ".[demo,postgres]", "--group", "mutants")
     session.run("mutmut", "run", *session.posargs)
     results = str(session.run("mutmut", "results", silent=True))
     survivors = re.findall(r"(\S+): (?:survived|no tests)", results)

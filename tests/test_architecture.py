@@ -14,11 +14,13 @@ SOURCE = Path(reflow.__file__).parent
 # From the declaration over the machine and the driver to the facade.
 ORDER = (
     *("_compat", "_errors", "_step", "_events", "_states", "_results", "_order", "_machine"),
-    *("_replay", "_conditions", "_cancellation", "_requests", "_run", "_flow", "_logging"),
+    *("_journal", "_codec", "_replay", "_conditions", "_cancellation", "_requests", "_run", "_flow", "_logging"),
 )
 THIRD_PARTY = {
     # Of typing_extensions only type checkers see anything.
     "_compat": {"typing_extensions"},
+    "_journal": {"anyio"},
+    "_codec": {"cattrs", "pydantic", "msgspec"},
     "_cancellation": {"anyio"},
     "_requests": {"anyio"},
     "_run": {"anyio"},

@@ -1,8 +1,13 @@
 """Flows of interactive steps that can be gone back to, with typed answers, on asyncio and trio."""
 
+from ._errors import FlowChangedError as FlowChangedError
 from ._errors import FlowError as FlowError
 from ._errors import GoBackError as GoBackError
+from ._errors import JournalConflictError as JournalConflictError
+from ._errors import JournalError as JournalError
+from ._errors import JournalUnavailableError as JournalUnavailableError
 from ._errors import MachineError as MachineError
+from ._errors import RecoveredFailure as RecoveredFailure
 from ._errors import ReflowError as ReflowError
 from ._errors import RunFinishedError as RunFinishedError
 from ._errors import StepFailedError as StepFailedError
@@ -29,6 +34,10 @@ from ._events import StepSkipped as StepSkipped
 from ._events import StepsMadeStale as StepsMadeStale
 from ._flow import Flow as Flow
 from ._flow import StepDecorator as StepDecorator
+from ._journal import Journal as Journal
+from ._journal import JournalRow as JournalRow
+from ._journal import MemoryJournal as MemoryJournal
+from ._journal import StoredRun as StoredRun
 from ._logging import LoggingObserver as LoggingObserver
 from ._requests import Observer as Observer
 from ._requests import OnCompleted as OnCompleted
@@ -56,16 +65,24 @@ __all__ = [
     "Event",
     "Failed",
     "Flow",
+    "FlowChangedError",
     "FlowError",
     "GoBackError",
     "GoBackRequested",
+    "Journal",
+    "JournalConflictError",
+    "JournalError",
+    "JournalRow",
+    "JournalUnavailableError",
     "LoggingObserver",
     "MachineError",
+    "MemoryJournal",
     "Observer",
     "OnCompleted",
     "Outcome",
     "Pending",
     "Reason",
+    "RecoveredFailure",
     "ReflowError",
     "RequestsDropped",
     "Results",
@@ -91,6 +108,7 @@ __all__ = [
     "StepSkipped",
     "StepState",
     "StepsMadeStale",
+    "StoredRun",
     "Visit",
 ]
 

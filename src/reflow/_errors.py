@@ -60,6 +60,69 @@ class MachineError(ReflowError):
     """
 
 
+class JournalError(ReflowError):
+    """The journal could not be read or written, or what it holds can't be used.
+
+    What the run had done in memory is still there (`run.results`), but what the message names is
+    not stored. Nothing that was stored is changed; prepare another run with the same key to go on
+    from there.
+    """
+
+
+class JournalConflictError(JournalError):
+    """Someone else wrote to this key: another process has resumed the run, or deleted its rows.
+
+    Nothing was written. The run in this process is over; the other one goes on.
+    """
+
+
+class JournalUnavailableError(JournalError):
+    """The journal can't be reached for now, and whether the last write took place may be unknown.
+
+    What a journal's methods raise for an outage that may pass: the run reads its rows back and
+    tries again, for as long as the journal's `patience` says.
+    """
+
+
+class FlowChangedError(FlowError):
+    """The run in the journal is of this flow, but the flow was declared differently then.
+
+    Prepare with `on_change="keep"` to keep the answers whose step and type still exist.
+
+    Attributes:
+        differences: what has changed, a sentence each.
+    """
+
+    differences: tuple[str, ...]
+
+    def __init__(self, message: str, differences: Iterable[str]) -> None:
+        """Keep the differences beside the sentence that is made of them."""
+        super().__init__(message)
+        self.differences = tuple(differences)
+
+
+class RecoveredFailure(Exception):  # noqa: N818 - it stands for an exception of any name
+    """A failure that happened in another process, as the journal kept it.
+
+    Attributes:
+        type: the module and qualified name of the exception's class.
+        message: what `str()` gave of it; empty for a sensitive step, whose failures may quote
+            the answer.
+        traceback: the traceback as text, with its causes; empty for a sensitive step.
+    """
+
+    type: str
+    message: str
+    traceback: str
+
+    def __init__(self, type: str, message: str, traceback: str) -> None:  # noqa: A002 - as above
+        """Keep what is known of the exception."""
+        super().__init__(f"{type}: {message}" if message else type)
+        self.type = type
+        self.message = message
+        self.traceback = traceback
+
+
 def listed(faults: Iterable[str]) -> str:
     """Join several faults into one message, one to a line where there is more than one."""
     lines = list(faults)
