@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reflow import StepsMadeStale
+from reflow import Opened, StepsMadeStale
 from reflow._replay import TRANSITIONS
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def transitions(
     for i, old in enumerate(before):
         new = machine.state_of(i)
         closed = i != own and machine.closed_by(i) is not None
-        kind = type(event) if i == own else StepsMadeStale
+        kind = type(event) if i == own or isinstance(event, Opened) else StepsMadeStale
         if kind in TRANSITIONS and not closed and (i == own or old is not new):
             assert new in TRANSITIONS[kind].get(old, ()), (event, i, old, new)
             seen.add((kind, old, new))

@@ -14,13 +14,16 @@ SOURCE = Path(reflow.__file__).parent
 # From the declaration over the machine and the driver to the facade.
 ORDER = (
     *("_compat", "_errors", "_step", "_events", "_states", "_results", "_order", "_machine"),
-    *("_journal", "_codec", "_replay", "_conditions", "_cancellation", "_requests", "_run", "_flow", "_logging"),
+    *("_replay", "_journal", "_codec", "_fingerprint", "_rows", "_resuming", "_conditions"),
+    *("_cancellation", "_recording", "_requests", "_endings", "_run", "_flow", "_logging"),
 )
 THIRD_PARTY = {
     # Of typing_extensions only type checkers see anything.
     "_compat": {"typing_extensions"},
     "_journal": {"anyio"},
     "_codec": {"cattrs", "pydantic", "msgspec"},
+    "_recording": {"anyio"},
+    "_endings": {"anyio"},
     "_cancellation": {"anyio"},
     "_requests": {"anyio"},
     "_run": {"anyio"},

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from states import state_of
-from support import add
+from states import naive_next, state_of
+from support import add, never
 
 from reflow import (
     CallbackFailed,
@@ -192,3 +192,42 @@ def test_a_replay_goes_by_what_was_recorded(changed: bool) -> None:
     failed = (RunStarted("f"), StepEntered("a", 1, FIRST), StepFailed("a", 1, ERROR, changed=False))
     again = (*B_DONE[3:], *visit, StepFailed("a", 2, ERROR, changed=changed))
     assert a_machine(*failed, *again).state_of(1).value == ("stale" if changed else "done")
+
+
+def test_what_was_settled_once_is_looked_at_again() -> None:
+    """A head that comes back waits for what went stale since, however far behind its inputs."""
+    flow = Flow("f")
+    s0 = add(flow, "s0")
+    s1 = add(flow, "s1", depends_on=(s0,))
+    s2 = add(flow, "s2", depends_on=(s0,))
+    s3 = add(flow, "s3", depends_on=(s2,))
+    s4 = flow.step("s4", id="s4", when=lambda results: results[s3] == "")(never)
+    add(flow, "s5", depends_on=(s1, s4))
+    machine = Machine(Plan("f", flow.steps))
+
+    def visit(i: int, answer: str) -> None:
+        assert machine.next() == i
+        machine.enter(i)
+        machine.complete(i, answer)
+
+    visit(0, "a")
+    visit(1, "a")
+    machine.request([3, 5], ahead=True)
+    assert machine.next() == 2
+    machine.enter(2)
+    machine.answer(0, "b")
+    machine.request([4, 5], ahead=True)
+    machine.complete(2, "a")
+    assert machine.next() == 4
+    machine.condition(4, None, [3])
+    visit(2, "b")
+    machine.skip(3)
+    assert machine.next() == 4
+    machine.condition(4, False, [3])
+    machine.skip(4, by_condition=True)
+    visit(1, "b")
+    visit(5, "b")
+    machine.answer(0, "c")
+    machine.request([5])
+    visit(1, "c")
+    assert machine.next() == naive_next(machine) == 2

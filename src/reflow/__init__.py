@@ -18,6 +18,7 @@ from ._events import CleanupFailed as CleanupFailed
 from ._events import ConditionEvaluated as ConditionEvaluated
 from ._events import Event as Event
 from ._events import GoBackRequested as GoBackRequested
+from ._events import Opened as Opened
 from ._events import Reason as Reason
 from ._events import RequestsDropped as RequestsDropped
 from ._events import RunCancelled as RunCancelled
@@ -33,6 +34,7 @@ from ._events import StepInterrupted as StepInterrupted
 from ._events import StepSkipped as StepSkipped
 from ._events import StepsMadeStale as StepsMadeStale
 from ._flow import Flow as Flow
+from ._flow import OnChange as OnChange
 from ._flow import StepDecorator as StepDecorator
 from ._journal import Journal as Journal
 from ._journal import JournalRow as JournalRow
@@ -78,7 +80,9 @@ __all__ = [
     "MachineError",
     "MemoryJournal",
     "Observer",
+    "OnChange",
     "OnCompleted",
+    "Opened",
     "Outcome",
     "Pending",
     "Reason",

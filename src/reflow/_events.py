@@ -18,7 +18,8 @@ class Reason(enum.Enum):
     """Why a step was entered: of those that apply, the first in this order."""
 
     RECOVERED = "recovered"
-    """The visit was under way when the process that ran it died."""
+    """The visit before this one was under way, or had failed, when its process ended; or it gave
+    a sensitive answer, which no journal keeps."""
     REQUESTED = "requested"
     """Someone went back, or jumped ahead, to this step."""
     STALE = "stale"
@@ -78,6 +79,26 @@ def _told(record: Frozen) -> dict[str, object]:
     fields = attrs.asdict(record, recurse=False)
     fields.pop("sensitive", None)
     return fields
+
+
+@final
+@attrs.frozen(eq=False, repr=False, slots=False)
+class Opened(Frozen):
+    """A run with a journal began, or goes on in another `drive()`: only that may write now."""
+
+    key: str
+    """The run's key in the journal."""
+    run: str
+    """Identifies the run, whoever drives it: no other run, under this key or another, has it."""
+    resumed: bool = False
+    """Whether another `drive()` has begun it."""
+    again: tuple[str, ...] = ()
+    """The steps that run once more although they had an outcome: they failed, or their answer was
+    sensitive and not kept; and the one that was being visited in the flow as it was declared
+    before."""
+    visits: tuple[tuple[str, int, int], ...] = ()
+    """Only after a change of the flow: by step, how often it was visited until now, and in which
+    visit the attempt at its next answer began (0: none is under way)."""
 
 
 @final
@@ -282,7 +303,8 @@ StepEvent: TypeAlias = (
 """The events that are about one step."""
 
 Event: TypeAlias = (
-    RunStarted
+    Opened
+    | RunStarted
     | RunCompleted
     | RunFailed
     | RunCancelled

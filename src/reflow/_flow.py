@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast, final, overload
+from typing import (
+    TYPE_CHECKING,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypeVar,
+    cast,
+    final,
+    overload,
+)
 
 from ._compat import D, D_co, annotations_of, override
 from ._errors import FlowError, listed
 from ._run import Visit, make_run
-from ._step import AnyStep, Plan, Step, StepOptions, make_step
+from ._step import AnyStep, Plan, Step, StepOptions, make_step, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from ._journal import Journal
+    from ._recording import Recording
     from ._requests import Observer, OnCompleted
     from ._results import Results
+    from ._rows import Rows
     from ._run import Run
 
 T = TypeVar("T")
+
+OnChange: TypeAlias = Literal["refuse", "keep"]
+"""What to do about a run in the journal that was begun when the flow was declared differently."""
 
 
 class StepDecorator(Protocol[D_co]):
@@ -40,7 +55,7 @@ class Flow(Generic[D]):
     not part of that run.
     """
 
-    __slots__ = ("_name", "_plan", "_steps")
+    __slots__ = ("_name", "_plan", "_rows", "_steps")
 
     def __init__(self, name: str) -> None:
         """Begin a flow without steps.
@@ -50,7 +65,9 @@ class Flow(Generic[D]):
         """
         self._name = name
         self._steps: dict[str, AnyStep] = {}
+        # Made when first needed, and again when a step was added.
         self._plan: Plan | None = None
+        self._rows: Rows | None = None
 
     @property
     def name(self) -> str:
@@ -145,7 +162,7 @@ class Flow(Generic[D]):
 
         def declare(function: Callable[[Visit[D]], Awaitable[T]], /) -> Step[T]:
             faults: list[str] = []
-            plain = _unwrapped(function)
+            plain = unwrapped(function)
             step_id = str(getattr(plain, "__name__", "")) if id is None else id
             needed = _steps_among(depends_on, faults)
             if not inspect.iscoroutinefunction(plain):
@@ -186,7 +203,7 @@ class Flow(Generic[D]):
             )
             step: Step[T] = make_step(options, Step)
             self._steps[step_id] = step
-            self._plan = None
+            self._plan = self._rows = None
             return step
 
         return declare
@@ -199,6 +216,9 @@ class Flow(Generic[D]):
         return_exceptions: bool = False,
         on_completed: OnCompleted | None = None,
         observers: Iterable[Observer] = (),
+        journal: Journal | None = None,
+        key: str | None = None,
+        on_change: OnChange = "refuse",
     ) -> Results: ...
     @overload
     async def run(
@@ -208,6 +228,9 @@ class Flow(Generic[D]):
         return_exceptions: bool = False,
         on_completed: OnCompleted | None = None,
         observers: Iterable[Observer] = (),
+        journal: Journal | None = None,
+        key: str | None = None,
+        on_change: OnChange = "refuse",
     ) -> Results: ...
     async def run(
         self,
@@ -216,12 +239,17 @@ class Flow(Generic[D]):
         return_exceptions: bool = False,
         on_completed: OnCompleted | None = None,
         observers: Iterable[Observer] = (),
+        journal: Journal | None = None,
+        key: str | None = None,
+        on_change: OnChange = "refuse",
     ) -> Results:
         """Run the flow from its first step to its last: `prepare` and `drive` in one.
 
         Args, returns and raises: as `prepare` and `Run.drive`.
         """
-        return await self._prepare(deps, return_exceptions, on_completed, observers).drive()
+        recording = self._recording(journal, key, on_change)
+        run = self._prepare(deps, return_exceptions, on_completed, observers, recording)
+        return await run.drive()
 
     @overload
     def prepare(
@@ -231,6 +259,9 @@ class Flow(Generic[D]):
         return_exceptions: bool = False,
         on_completed: OnCompleted | None = None,
         observers: Iterable[Observer] = (),
+        journal: Journal | None = None,
+        key: str | None = None,
+        on_change: OnChange = "refuse",
     ) -> Run: ...
     @overload
     def prepare(
@@ -240,6 +271,9 @@ class Flow(Generic[D]):
         return_exceptions: bool = False,
         on_completed: OnCompleted | None = None,
         observers: Iterable[Observer] = (),
+        journal: Journal | None = None,
+        key: str | None = None,
+        on_change: OnChange = "refuse",
     ) -> Run: ...
     def prepare(
         self,
@@ -248,6 +282,9 @@ class Flow(Generic[D]):
         return_exceptions: bool = False,
         on_completed: OnCompleted | None = None,
         observers: Iterable[Observer] = (),
+        journal: Journal | None = None,
+        key: str | None = None,
+        on_change: OnChange = "refuse",
     ) -> Run:
         """Make a run without starting it: `await run.drive()` does.
 
@@ -260,14 +297,25 @@ class Flow(Generic[D]):
                 `run.answer`: whoever gave them knows.
             observers: plain functions that are told of every event. One that raises is logged and
                 switched off for the run.
+            journal: where the run is kept, so that another process can resume it; needs the extra
+                `journal`. What the journal holds is read when the run is driven; until then the
+                run looks like a new one, and what is asked of it is applied after that.
+            key: under which the run is kept: the same key resumes the same run. Not without a
+                journal, and a journal not without it.
+            on_change: what to do if the flow was declared differently when the run in the journal
+                was begun. "refuse": `drive()` raises `FlowChangedError`. "keep": answers whose
+                step and type still exist are kept, the rest is asked.
 
         Returns:
             The run.
 
         Raises:
-            FlowError: if an observer is an async function.
+            FlowError: if an observer is an async function, or if there is a journal and a step's
+                type is one whose values can't be read back: all such steps are named.
+            ImportError: if there is a journal, but not what the extra `journal` installs.
         """
-        return self._prepare(deps, return_exceptions, on_completed, observers)
+        recording = self._recording(journal, key, on_change)
+        return self._prepare(deps, return_exceptions, on_completed, observers, recording)
 
     def _prepare(
         self,
@@ -275,35 +323,56 @@ class Flow(Generic[D]):
         return_exceptions: bool,
         on_completed: OnCompleted | None,
         observers: Iterable[Observer],
+        recording: Recording | None,
     ) -> Run:
-        plan = self._plan
-        if plan is None:
-            plan = self._plan = Plan(self._name, self.steps)
         observers = tuple(observers)
         for observer in observers:
             if inspect.iscoroutinefunction(observer) or not callable(observer):
                 message = f"flow {self._name!r}: observer {observer!r} must be a plain function"
                 raise FlowError(message)
         return make_run(
-            plan,
+            self._compiled(),
             deps,
             return_exceptions=return_exceptions,
             on_completed=on_completed,
             observers=observers,
+            recording=recording,
         )
+
+    def _compiled(self) -> Plan:
+        if self._plan is None:
+            self._plan = Plan(self._name, self.steps)
+        return self._plan
+
+    def _recording(
+        self, journal: Journal | None, key: str | None, on_change: OnChange
+    ) -> Recording | None:
+        faults: list[str] = []
+        if (journal is None) != (key is None):
+            faults.append("journal= and key= go together")
+        elif not (key is None or isinstance(cast("object", key), str)) or key == "":
+            faults.append(f"key= must be a text that isn't empty, not {key!r}")
+        if on_change not in {"refuse", "keep"}:
+            faults.append(f'on_change= must be "refuse" or "keep", not {on_change!r}')
+        if faults:
+            raise FlowError(listed(f"flow {self._name!r}: {fault}" for fault in faults))
+        if journal is None or key is None:
+            return None
+        try:
+            # Only now: `import reflow` shall be quick, and needs no extra.
+            from ._recording import Recording  # noqa: PLC0415
+            from ._rows import Rows  # noqa: PLC0415
+        except ImportError as exc:
+            message = f"journal= needs {exc.name}: python -m pip install 'reflow[journal]'"
+            raise ImportError(message, name=exc.name) from exc
+        if self._rows is None:
+            self._rows = Rows(self._compiled())
+        return Recording(journal, key, self._name, self._rows, keep=on_change == "keep")
 
     @override
     def __repr__(self) -> str:
         """Name the flow and its steps."""
         return f"<Flow {self._name!r}: {', '.join(self._steps)}>"
-
-
-def _unwrapped(function: object) -> object:
-    """Give the function itself, without what binds or wraps it."""
-    if isinstance(function, functools.partial):
-        return _unwrapped(function.func)
-    inner: object = getattr(function, "__func__", function)
-    return inner
 
 
 def _steps_among(values: object, faults: list[str]) -> list[AnyStep]:

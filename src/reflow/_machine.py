@@ -13,7 +13,6 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final, final
 
 from . import _events as e
-from ._errors import MachineError
 from ._order import Order
 from ._states import (
     BY_CONDITION,
@@ -21,10 +20,12 @@ from ._states import (
     DONE,
     FAILED,
     IN_DOUBT,
+    NOTHING,
     PENDING,
     SKIPPED,
     STALE,
     RunState,
+    equal,
 )
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ class Machine(Order):
         "fresh",
         "last",
         "log",
-        "on_detour",
-        "phase",
         "readers",
     )
 
@@ -54,9 +53,6 @@ class Machine(Order):
         """Begin a run of the plan; with a list, say there what happens."""
         super().__init__(plan)
         self.log = log
-        self.phase = RunState.PREPARED
-        # Whether the active visit serves a request.
-        self.on_detour = False
         # The last settled outcome, where the recorded one isn't it.
         self.last: Final[dict[int, tuple[int, object]]] = {}
         # Whose conditions read a step.
@@ -66,12 +62,32 @@ class Machine(Order):
 
     # The transitions of a run
 
+    def open(self, event: e.Opened) -> None:
+        """A run with a journal begins, or what another process left of it goes on."""
+        self.phase = RunState.PREPARED
+        if self.active >= 0:
+            self.recovered.add(self.active)
+            self.leave(self.active)
+        self.restore_visits(event.visits)
+        for i in map(self.plan.ids.__getitem__, event.again):
+            if self.status[i] == DONE and not self.plan.sensitive[i]:
+                # Its good answer stands, but the visit that was asked for failed.
+                self.detour[i] = None
+            elif self.status[i] != PENDING:
+                self.last.setdefault(i, (self.status[i], self.values[i]))
+                self.values[i] = NOTHING if self.plan.sensitive[i] else self.values[i]
+                self._keep(i, PENDING, None, 0)
+            self.recovered.add(i)
+        if self.log is not None:
+            self.log.insert(0, event)
+
     def start(self) -> None:
         """`drive()` began."""
         self.phase = RunState.RUNNING
         if self.log is not None:
             # Before what was asked for ahead of the start.
-            self.log.insert(0, e.RunStarted(self.plan.flow))
+            opened = bool(self.log) and isinstance(self.log[0], e.Opened)
+            self.log.insert(int(opened), e.RunStarted(self.plan.flow))
 
     def end(self, phase: RunState, event: e.Event) -> None:
         """`drive()` ends."""
@@ -83,20 +99,21 @@ class Machine(Order):
         targets = tuple(targets)
         self.enqueue(targets)
         if self.log is not None:
-            self.log.append(e.GoBackRequested(self._names(targets), ahead))
+            self.log.append(e.GoBackRequested(self.names_of(targets), ahead))
 
     # The transitions of a step
 
     def enter(self, i: int) -> e.Reason:
         """A visit begins: it serves every request for the step, and later requests are new ones."""
         if self.active >= 0:
-            raise self._illegal("StepEntered", i)
+            raise self.illegal("StepEntered", i)
         asked, reason = False, _FIRST
         if self.visits[i] or self.marks[i] or self.requested or self.detour:
             asked = self.is_queued(i)
             self.unqueue(i)
             self.merge()
             reason = self.reason(i, asked=asked)
+            self.recovered.discard(i)
         self.visits[i] += 1
         self.active = i
         self.on_detour = asked
@@ -108,6 +125,8 @@ class Machine(Order):
 
     def reason(self, i: int, *, asked: bool) -> e.Reason:
         """Say why the step is entered now."""
+        if i in self.recovered and self.visits[i]:
+            return e.Reason.RECOVERED
         if asked:
             return e.Reason.REQUESTED
         if self.marks[i] & STALE:
@@ -120,7 +139,7 @@ class Machine(Order):
     def complete(self, i: int, value: object, *, changed: bool | None = None) -> bool:
         """The active visit returned an answer. Says whether the outcome changed."""
         if i != self.active:
-            raise self._illegal("StepCompleted", i)
+            raise self.illegal("StepCompleted", i)
         plain = self.plan.plain[i]
         if plain and i == self.frontier and not (self.status[i] or self.outdated or self.attempts):
             # The short way for what nearly always happens; the same as the long one.
@@ -150,7 +169,7 @@ class Machine(Order):
     ) -> None:
         """The active visit, or the step's condition, raised. A good answer stays what it is."""
         if not in_condition and i != self.active:
-            raise self._illegal("StepFailed", i)
+            raise self.illegal("StepFailed", i)
         stands = self.status[i] == DONE and self.settled(i)
         if in_condition:
             self.unqueue(i)
@@ -175,13 +194,10 @@ class Machine(Order):
     def interrupt(self, i: int, exception: Exception | None = None) -> None:
         """The active visit ended without an outcome, because something else comes first."""
         if i != self.active:
-            raise self._illegal("StepInterrupted", i)
-        self.active = -1
-        self.attempts.setdefault(i, self.visits[i])
+            raise self.illegal("StepInterrupted", i)
+        self.leave(i)
         if exception is not None:
             self.failures[i] = exception
-        if self.on_detour and i not in self.requested:
-            self.detour[i] = None
         if self.log is not None:
             name, sensitive = self.plan.names[i], self.plan.sensitive[i]
             self.log.append(e.StepInterrupted(name, self.visits[i], exception, sensitive))
@@ -259,7 +275,7 @@ class Machine(Order):
                 self.ready = i
         changed = resolved and bool(changed)
         if self.log is not None:
-            name, names = self.plan.names[i], self._names(read)
+            name, names = self.plan.names[i], self.names_of(read)
             self.log.append(e.ConditionEvaluated(name, holds, names, changed))
         if resolved:
             self._follow(i, changed=changed)
@@ -287,11 +303,12 @@ class Machine(Order):
         """Say whether an outcome differs from the one the step last settled with."""
         old_status, old_value = self.last.get(i, (self.status[i], self.values[i]))
         return old_status != PENDING and (
-            old_status != status or (status == DONE and not _equal(old_value, value))
+            old_status != status or (status == DONE and not equal(old_value, value))
         )
 
     def _settle(self, i: int, status: int, value: object = None, *, stale: int = 0) -> None:
         self.last.pop(i, None)
+        self.recovered.discard(i)
         self._keep(i, status, value, self.marks[i] & IN_DOUBT | stale)
 
     def _keep(self, i: int, status: int, value: object, marks: int) -> None:
@@ -330,8 +347,8 @@ class Machine(Order):
         stale = [j for j in sorted(set(based)) if self._make_stale(j)]
         doubtful = [j for j in sorted(self.readers.get(i, ())) if self._make_doubtful(j)]
         if self.log is not None and (stale or doubtful):
-            by, steps = self.plan.names[i], self._names(stale)
-            self.log.append(e.StepsMadeStale(by, steps, self._names(doubtful)))
+            by, steps = self.plan.names[i], self.names_of(stale)
+            self.log.append(e.StepsMadeStale(by, steps, self.names_of(doubtful)))
 
     def _make_stale(self, j: int) -> bool:
         if self.closed_by(j) is not None:
@@ -372,29 +389,10 @@ class Machine(Order):
         for j in dropped:
             self.unqueue(j)
         if dropped:
-            self._say(e.RequestsDropped(self.plan.names[self.closed], self._names(dropped)))
+            self._say(e.RequestsDropped(self.plan.names[self.closed], self.names_of(dropped)))
 
     # Events
-
-    def _names(self, positions: Iterable[int]) -> tuple[str, ...]:
-        return tuple(self.plan.names[i] for i in positions)
 
     def _say(self, event: e.Event) -> None:
         if self.log is not None:
             self.log.append(event)
-
-    def _illegal(self, kind: str, i: int) -> MachineError:
-        name, flow = self.plan.names[i], self.plan.flow
-        return MachineError(
-            f"{kind} is impossible: step {name!r} of flow {flow!r} is {self.state_of(i).value}, "
-            f"the active step is {self.plan.names[self.active] if self.active >= 0 else None!r}, "
-            f"the run is {self.phase.value}"
-        )
-
-
-def _equal(old: object, new: object) -> bool:
-    """Say whether an answer is the same: only if `==` says exactly True."""
-    try:
-        return (old == new) is True
-    except Exception:  # noqa: BLE001 - whatever the user's `==` raises means "changed"
-        return False

@@ -9,7 +9,8 @@ from bisect import bisect_left, insort
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
-from ._states import SKIPPED, UNSETTLED, Record
+from ._errors import MachineError
+from ._states import SKIPPED, UNSETTLED, Record, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class _Waiting:
     """What a detour's head needs, found once and kept while that head waits."""
 
-    __slots__ = ("at", "found", "head", "lowest", "needs")
+    __slots__ = ("at", "found", "head", "lowest", "needs", "relies")
 
     def __init__(self, head: int, lowest: int) -> None:
         self.head: Final = head
@@ -28,6 +29,7 @@ class _Waiting:
         self.found: Final[set[int]] = set()
         self.needs: Final[list[int]] = []  # what was found, in flow order
         self.at = 0  # all needs before this place are settled
+        self.relies = False  # whether something was left out because it was known to be clean
 
 
 class Order(Record):
@@ -40,9 +42,12 @@ class Order(Record):
         "closed",
         "detour",
         "frontier",
+        "on_detour",
         "outdated",
+        "phase",
         "reads",
         "ready",
+        "recovered",
         "requested",
         "unsettled",
         "visits",
@@ -52,6 +57,7 @@ class Order(Record):
     def __init__(self, plan: Plan) -> None:
         """Begin with nothing settled and nothing asked for."""
         super().__init__(plan)
+        self.phase = RunState.PREPARED
         self.visits: Final = [0] * len(plan.steps)
         self.closed = -1  # the latest point of no return that is done
         # The steps asked for since the latest visit began, first to last ...
@@ -60,6 +66,10 @@ class Order(Record):
         self.detour: Final[dict[int, None]] = {}
         # The visit in which the attempt at an answer began, where that isn't the coming one.
         self.attempts: Final[dict[int, int]] = {}
+        # The steps whose latest visit ended with the process that ran it.
+        self.recovered: Final[set[int]] = set()
+        # Whether the active visit serves a request.
+        self.on_detour = False
         # What the inputs of the active visit did since it began: STALE, IN_DOUBT.
         self.outdated = 0
         # The step whose condition was just met, and what the conditions read.
@@ -165,6 +175,21 @@ class Order(Record):
             self.detour[i] = None
         self.requested.clear()
 
+    def leave(self, i: int) -> None:
+        """The active visit is over, but the attempt at an answer isn't, nor a request for it."""
+        self.active = -1
+        self.attempts.setdefault(i, self.visits[i])
+        if self.on_detour and i not in self.requested:
+            self.detour[i] = None
+
+    def restore_visits(self, visits: Iterable[tuple[str, int, int]]) -> None:
+        """Go on counting from an earlier declaration: by id, visits and the attempt's first."""
+        for name, number, attempt in visits:
+            i = self.plan.ids[name]
+            self.visits[i] = number
+            if attempt:
+                self.attempts[i] = attempt
+
     def unsettle(self, i: int) -> None:
         """Note that a step that may have been settled isn't any more."""
         if i < self.frontier:
@@ -172,7 +197,7 @@ class Order(Record):
         self.clean.clear()
         waiting = self.waiting
         if waiting is not None:
-            if i < waiting.lowest:
+            if i < waiting.lowest or waiting.relies:
                 self.waiting = None
             else:
                 waiting.at = min(waiting.at, bisect_left(waiting.needs, i))
@@ -209,7 +234,11 @@ class Order(Record):
         while stack:
             i = stack.pop()
             # Whatever stands before the first unsettled step is settled, inputs and all.
-            if i >= waiting.lowest and i not in waiting.found and i not in self.clean:
+            if i < waiting.lowest or i in waiting.found:
+                continue
+            if i in self.clean:
+                waiting.relies = True
+            else:
                 waiting.found.add(i)
                 found.append(i)
                 stack += (*self.plan.inputs[i], *self.reads.get(i, ()))
@@ -219,3 +248,18 @@ class Order(Record):
         for i in found:
             insort(waiting.needs, i)
             waiting.at = min(waiting.at, bisect_left(waiting.needs, i))
+
+    # For events and errors
+
+    def names_of(self, positions: Iterable[int]) -> tuple[str, ...]:
+        """Give the ids of the steps."""
+        return tuple(self.plan.names[i] for i in positions)
+
+    def illegal(self, kind: str, i: int) -> MachineError:
+        """Make the error that says what can't happen to the step now."""
+        name, flow = self.plan.names[i], self.plan.flow
+        return MachineError(
+            f"{kind} is impossible: step {name!r} of flow {flow!r} is {self.state_of(i).value}, "
+            f"the active step is {self.plan.names[self.active] if self.active >= 0 else None!r}, "
+            f"the run is {self.phase.value}"
+        )

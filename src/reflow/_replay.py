@@ -36,9 +36,11 @@ TRANSITIONS: Final[Mapping[type[object], Mapping[StepState, frozenset[StepState]
         e.ConditionEvaluated: {_P: [_P], _D: [_D], _F: [_F, _P], _S: [_S, _P]}
         | {_I: [_P, _D, _F, _K, _I]},
         e.StepsMadeStale: {_D: [_S, _I], _F: [_S, _I], _K: [_I], _I: [_S]},
+        e.Opened: {_A: [_P, _D, _F, _S, _I], _D: [_P], _F: [_P], _S: [_P], _I: [_P]},
     }.items()
 }
-"""What an event may make of the step it names (StepsMadeStale: of those its cause affects).
+"""What an event may make of the step it names (StepsMadeStale: of those its cause affects; Opened:
+of the one that was active, and of those that it names).
 
 `apply` refuses an event in a state that has no row here; the diagram in the docs is drawn from it.
 """
@@ -59,6 +61,9 @@ def apply(machine: Machine, event: e.Event) -> None:
     Raises:
         MachineError: if the event is impossible in this state; then nothing has changed.
     """
+    if isinstance(event, e.Opened):
+        _open(machine, event)
+        return
     if isinstance(event, e.RunStarted):
         if event.flow != machine.plan.flow or machine.phase is not RunState.PREPARED:
             raise _impossible(machine, event, "the run can't start")
@@ -82,6 +87,16 @@ def apply(machine: Machine, event: e.Event) -> None:
         _check_consequence(machine, event)
         return
     _apply_to_step(machine, event)
+
+
+def _open(machine: Machine, event: e.Opened) -> None:
+    if machine.phase is RunState.COMPLETED:
+        raise _impossible(machine, event, "the run is complete")
+    for name in (*event.again, *(name for name, _, _ in event.visits)):
+        i = _position(machine, event, name)
+        if name in event.again and machine.closed_by(i) is not None:
+            raise _impossible(machine, event, f"step {name!r} is closed")
+    machine.open(event)
 
 
 def _apply_to_step(machine: Machine, event: e.StepEvent) -> None:

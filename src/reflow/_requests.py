@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anyio import CancelScope
 
     from ._events import Event, StepCompleted
+    from ._recording import Recording
     from ._step import Plan, Step
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class Requests:
         "_key",
         "_machine",
         "_observers",
+        "_recording",
         "_results",
         "_scope",
         "_stopping",
@@ -51,6 +53,8 @@ class Requests:
     _machine: Machine
     _results: Results
     _observers: tuple[Observer, ...]
+    # What is stored of this run, if it has a journal.
+    _recording: Recording | None
     _delivering: bool
     # A copy of the context that drive() runs in, for events of requests from other tasks.
     _context: contextvars.Context | None
@@ -64,9 +68,12 @@ class Requests:
     # What tells this run's idempotency keys from another's; made when first needed.
     _key: str | None
 
-    def _set_up(self, plan: Plan, observers: Iterable[Observer]) -> None:
+    def _set_up(
+        self, plan: Plan, observers: Iterable[Observer], recording: Recording | None
+    ) -> None:
         self._observers = tuple(observers)
-        self._machine = Machine(plan, [] if self._observers else None)
+        self._recording = recording
+        self._machine = Machine(plan, [] if self._observers or recording is not None else None)
         self._results = make_results(self._machine)
         self._delivering = False
         self._context = None
@@ -164,12 +171,15 @@ class Requests:
             ValueError: what `validate=` raised.
             GoBackError: if the step is of another flow, or behind a point of no return.
             RunFinishedError: if the run has ended.
-            FlowError: if called in another thread than the event loop's.
+            FlowError: if called in another thread than the event loop's; with a journal, if the
+                value isn't of the step's type.
         """
         i = self._openable("answer", step)
         if (validate := options_of(self._machine.plan.steps[i]).validate) is not None:
             # Declared together with the step, for its type.
             value = cast("Callable[[T], T]", validate)(value)
+        if self._recording is not None:
+            self._recording.check(step.id, value)
         was_active = self._machine.active == i
         self._machine.answer(i, value)
         self._drop_draft(i)
@@ -286,6 +296,8 @@ class Requests:
         try:
             while log:
                 event = log.pop(0)
+                if self._recording is not None:
+                    self._recording.note(self._machine, event)
                 for observer in self._observers:
                     try:
                         observer(event)

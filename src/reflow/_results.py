@@ -9,7 +9,7 @@ import attrs
 from ._compat import override
 from ._errors import FlowError, ReflowError, StepFailedError, StepNotDoneError
 from ._events import Frozen
-from ._states import DONE, FAILED, NOTHING, PENDING, UNSETTLED, Record, StepState
+from ._states import DONE, FAILED, LOST, NOTHING, PENDING, UNSETTLED, Record, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,7 +53,8 @@ class Pending(Frozen):
     """The step has no outcome that may be relied on: it has yet to run, or to run again."""
 
     state: StepState = StepState.PENDING
-    """PENDING, ACTIVE, STALE or IN_DOUBT: why there is nothing to read."""
+    """PENDING, ACTIVE, STALE or IN_DOUBT: why there is nothing to read. DONE: the step was done
+    before the run was resumed, but a sensitive answer is not kept."""
 
 
 Outcome: TypeAlias = Done[T_co] | Failed | Skipped | Pending
@@ -65,6 +66,7 @@ _WHY: Final = {
     StepState.STALE: "what its answer was based on has changed, it will run again",
     StepState.IN_DOUBT: "its condition is still to be evaluated",
     StepState.SKIPPED: "it was skipped",
+    StepState.DONE: "it was done before the run was resumed, but a sensitive answer is not kept",
 }
 
 
@@ -106,7 +108,9 @@ class Results:
         i = self._position(step)
         record = self._record
         if record.status[i] == DONE and not record.marks[i] & UNSETTLED:
-            return record.values[i]
+            value = record.values[i]
+            if value is not LOST:
+                return value
         place = f"step {step.id!r} of flow {record.plan.flow!r}"
         if record.status[i] == FAILED and not record.marks[i] & UNSETTLED:
             raise StepFailedError(f"{place} has no answer: it failed") from record.failures[i]
@@ -128,7 +132,8 @@ class Results:
         i = self._position(step)
         record = self._record
         if record.status[i] == DONE and not record.marks[i] & UNSETTLED:
-            return record.values[i]
+            value = record.values[i]
+            return default if value is LOST else value
         return default
 
     @overload
@@ -146,6 +151,8 @@ class Results:
         status = record.status[i]
         if status == PENDING or record.marks[i] & UNSETTLED:
             return Pending(record.state_of(i))
+        if status == DONE and record.values[i] is LOST:
+            return Pending(StepState.DONE)
         if status == DONE:
             return Done(record.values[i], sensitive=step.sensitive)
         if status == FAILED:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Generic, Never, TypeAlias, TypeVar, cast, fina
 import anyio
 
 from . import _events as e
-from ._cancellation import VisitOver, add_note, asyncio_task, is_only, reaches, without_signal
+from ._cancellation import VisitOver, asyncio_task, reaches, without_signal
 from ._compat import D_co, override
-from ._conditions import evaluate
+from ._endings import Endings
 from ._errors import FlowError
-from ._requests import Requests
 from ._results import Results, RunStoppedError
-from ._states import NOTHING, RunState
+from ._states import NOTHING, NothingType, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from ._recording import Recording
     from ._requests import Observer, OnCompleted
     from ._step import AnyStep, Plan, Step
 
@@ -111,7 +111,7 @@ class Visit(Generic[D_co]):
         value = self._run._results.get(step, default)
         if step is self.step:
             latest = self._run._machine.values[self._index]
-            return default if latest is NOTHING else latest
+            return default if isinstance(latest, NothingType) else latest
         return value
 
     def draft(self, factory: Callable[[], T]) -> T:
@@ -192,16 +192,13 @@ class Visit(Generic[D_co]):
 
 
 @final
-class Run(Requests):
+class Run(Endings):
     """One execution of a flow, made by `flow.prepare(...)`."""
 
-    __slots__ = ("_deps", "_functions", "_on_completed", "_return_exceptions", "_visit")
+    __slots__ = ("_deps", "_functions")
 
     _deps: object
     _functions: tuple[_Function, ...]
-    _on_completed: OnCompleted | None
-    _return_exceptions: bool
-    _visit: Visit[object] | None
 
     def __init__(self) -> None:
         """Refuse (TypeError): runs are made by their flow."""
@@ -210,14 +207,26 @@ class Run(Requests):
     async def drive(self) -> Results:
         """Run the steps, in the caller's task, until every one of them is settled.
 
-        A checkpoint when it begins; between the steps it adds none. Steps run in the caller's
-        context: a context variable that a step sets stays set for the next.
+        A checkpoint when it begins; between the steps it adds none, but for the writes to a
+        journal. Steps run in the caller's context: a context variable that a step sets stays set
+        for the next.
+
+        With a journal, a run that is complete there gives its results without running anything,
+        any other goes on where it was left. What happened is stored before the next step begins,
+        before `on_completed` is called, and before this method returns or raises; cancellation
+        from outside waits for that.
 
         Returns:
             The answers, typed by step.
 
         Raises:
-            FlowError: if the run was driven before.
+            FlowError: if the run was driven before; with a journal, also a failure of a step that
+                returned what is not of its type.
+            FlowChangedError: if the flow has changed since the run in the journal was begun.
+            JournalConflictError: if someone else writes to the run's key in the journal.
+            JournalError: if the journal can't be read or written, or holds what can't be used.
+            GoBackError, RunFinishedError: if something that was asked for before is refused, now
+                that it is known what the journal holds.
             RunStoppedError: if `stop` was called.
             Exception: what a step, a condition or `on_completed` raised, itself and with a note
                 that names flow, step and visit; under `return_exceptions` these are collected
@@ -235,6 +244,11 @@ class Run(Requests):
         cancelling = 0 if task is None else task.cancelling()
         when, functions, on_completed = machine.plan.when, self._functions, self._on_completed
         new_scope: type[anyio.CancelScope] = anyio.CancelScope
+        recording = self._recording
+        if recording is not None:
+            machine = await self._open(recording, cancelled)
+            if machine.phase is RunState.COMPLETED:
+                return self._results
         machine.start()
         try:
             if machine.log:
@@ -255,7 +269,9 @@ class Run(Requests):
                 new_scope = type(scope)
                 value: object = NOTHING
                 failure: Exception | None = None
-                if not machine.log or self._announced(i):
+                if (not machine.log or self._announced(i)) and (
+                    recording is None or await self._stored(i, recording)
+                ):
                     try:
                         with scope:
                             value = await functions[i](visit)
@@ -264,6 +280,8 @@ class Run(Requests):
                     except BaseException as exc:  # noqa: BLE001 - raised again unless ours
                         failure = without_signal(exc, visit)
                 self._scope = self._visit = None
+                if recording is not None and failure is None and machine.active == i:
+                    failure = self._misfit(i, value, recording)
                 if failure is not None or value is NOTHING or machine.active != i:
                     interrupted = scope.cancel_called or self._stopping is not None
                     self._wind_up(i, value, failure, interrupted=interrupted)
@@ -273,6 +291,9 @@ class Run(Requests):
                         self._drop_draft(i)
                     if machine.log:
                         self._deliver()
+                    if recording is not None and on_completed is not None:
+                        await recording.write(machine)
+                        await lowlevel.checkpoint_if_cancelled()
                     if on_completed is not None:
                         await self._call_back(i, on_completed, value, changed=changed)
                 # No checkpoint, but no step begins in a cancelled run, even if one swallowed it.
@@ -283,13 +304,15 @@ class Run(Requests):
                     raise cancelled  # noqa: TRY301 - ends the run like one that nobody swallowed
         except BaseException as exc:
             self._end_by(exc, cancelled)
+            if recording is not None and not isinstance(exc, GeneratorExit):
+                await recording.write(machine)
             raise
         if self._stopping is not None:
             reason = self._stopping
-            self._end(RunState.STOPPED, e.RunStopped(reason))
+            await self._finish(RunState.STOPPED, e.RunStopped(reason))
             message = f"the run of flow {machine.plan.flow!r} was stopped: {reason}"
             raise RunStoppedError(message, reason, self._results)
-        self._end(RunState.COMPLETED, e.RunCompleted())
+        await self._finish(RunState.COMPLETED, e.RunCompleted())
         return self._results
 
     @override
@@ -299,84 +322,6 @@ class Run(Requests):
         at = "" if (active := self.active) is None else f", at step {active.id!r}"
         return f"<Run of flow {machine.plan.flow!r}: {machine.phase.value}{at}>"
 
-    def _announced(self, i: int) -> bool:
-        """Tell of the visit that begins; say whether it is still to take place."""
-        self._deliver_here()
-        machine = self._machine
-        return machine.active == i and not machine.wants_interruption() and self._stopping is None
-
-    def _evaluate(self, i: int) -> None:
-        fault = evaluate(self._machine, i)
-        if self._machine.settled(i) and self._machine.ready != i:
-            self._drop_draft(i)
-        if fault is not None:
-            self._blame(i, fault, "in the condition of")
-        self._deliver()
-
-    def _wind_up(
-        self, i: int, value: object, failure: Exception | None, *, interrupted: bool
-    ) -> None:
-        """End a visit that didn't simply return: interrupted, ended by a request, or failed."""
-        machine = self._machine
-        if machine.active != i:
-            # Answered or skipped meanwhile: that stands, whatever else the visit did.
-            if failure is not None:
-                machine.fail_cleanup(i, failure)
-                self._blame(i, failure, "while it was being left,")
-            elif value is not NOTHING:
-                machine.supersede(i, value)
-        elif failure is None:
-            machine.interrupt(i)
-        elif interrupted:
-            # Also if the request was withdrawn since: the step was not left in peace.
-            dropped = ", ".join(repr(machine.plan.names[j]) for j in machine.requested)
-            machine.interrupt(i, failure)
-            if dropped and not self._return_exceptions:
-                add_note(failure, f"the request to go to {dropped} was dropped: the run ended")
-            if self._stopping is not None:
-                add_note(failure, f"the run was being stopped: {self._stopping}")
-            self._blame(i, failure, "while it was interrupted,")
-        else:
-            machine.fail(i, failure)
-            self._drop_draft(i)
-            self._blame(i, failure, "in")
-        self._deliver()
-
-    async def _call_back(
-        self, i: int, on_completed: OnCompleted, value: object, *, changed: bool
-    ) -> None:
-        machine, name = self._machine, self._machine.plan.names[i]
-        secret = machine.plan.sensitive[i]
-        event = e.StepCompleted(name, machine.visits[i], value, changed, secret)
-        try:
-            # Between visits there is nothing to go back from, but `stop` must not wait for it.
-            with anyio.CancelScope() as self._scope:
-                await on_completed(event)
-        except Exception as exc:  # noqa: BLE001 - a failure of the callback, not of the step
-            machine.fail_callback(i, exc)
-            self._blame(i, exc, "in on_completed for")
-        finally:
-            self._scope = None
-        self._deliver()
-
-    def _blame(self, i: int, failure: Exception, where: str) -> None:
-        """Say on the exception where it came from, and raise it unless they are collected."""
-        plan, number = self._machine.plan, self._machine.visits[i]
-        add_note(failure, f"{where} step {plan.names[i]!r} of flow {plan.flow!r}, visit {number}")
-        if not self._return_exceptions:
-            raise failure
-
-    def _end_by(self, exc: BaseException, cancelled: type[BaseException]) -> None:
-        if is_only(exc, (cancelled, GeneratorExit)):
-            self._end(RunState.CANCELLED, e.RunCancelled())
-        else:
-            self._end(RunState.FAILED, e.RunFailed(exc, self._machine.is_sensitive(exc)))
-
-    def _end(self, phase: RunState, event: e.Event) -> None:
-        self._scope = self._visit = None
-        self._machine.end(phase, event)
-        self._deliver()
-
 
 def make_run(
     plan: Plan,
@@ -385,10 +330,11 @@ def make_run(
     return_exceptions: bool,
     on_completed: OnCompleted | None,
     observers: Iterable[Observer],
+    recording: Recording | None = None,
 ) -> Run:
     """Make a run of the plan; nothing starts."""
     run = object.__new__(Run)
-    run._set_up(plan, observers)
+    run._set_up(plan, observers, recording)
     run._deps = deps
     # Every step of the plan was declared on a flow with these deps.
     run._functions = cast("tuple[_Function, ...]", plan.functions)

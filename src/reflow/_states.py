@@ -57,12 +57,15 @@ _STATES: Final = (StepState.PENDING, StepState.DONE, StepState.FAILED, StepState
 
 
 class NothingType(enum.Enum):
-    """The type of `NOTHING`, which stands where there is no value (None is a value)."""
+    """The type of what stands where there is no value (None is a value)."""
 
     NOTHING = enum.auto()
+    LOST = enum.auto()
 
 
 NOTHING: Final = NothingType.NOTHING
+# There was an answer, in another process, but it was not kept: it is sensitive.
+LOST: Final = NothingType.LOST
 
 
 class Record:
@@ -110,3 +113,11 @@ class Record:
             for failures in (self.failures, self.callback_failures)
             for i, failure in failures.items()
         )
+
+
+def equal(old: object, new: object) -> bool:
+    """Say whether an answer is the same: only if `==` says exactly True."""
+    try:
+        return (old == new) is True
+    except Exception:  # noqa: BLE001 - whatever the user's `==` raises means "changed"
+        return False

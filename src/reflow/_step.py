@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Never, TypeVar, final
 
 from ._compat import override
@@ -131,6 +132,14 @@ def make_step(options: StepOptions, _type: type[Step[T]]) -> Step[T]:
 def options_of(step: AnyStep) -> StepOptions:
     """Give what was declared of a step, with the callables that `AnyStep` doesn't show."""
     return step._options
+
+
+def unwrapped(function: object) -> object:
+    """Give the function itself, without what binds or wraps it."""
+    if isinstance(function, functools.partial):
+        return unwrapped(function.func)
+    inner: object = getattr(function, "__func__", function)
+    return inner
 
 
 @final

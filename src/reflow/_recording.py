@@ -1,0 +1,219 @@
+"""A run's part of a journal: what it holds is read, and what happens is written, as it happens."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
+
+import anyio
+
+from . import _events as e
+from ._codec import CodecError
+from ._errors import (
+    FlowError,
+    JournalConflictError,
+    JournalError,
+    JournalUnavailableError,
+)
+from ._journal import JournalRow
+from ._resuming import Resumer, renew
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ._journal import Journal
+    from ._machine import Machine
+    from ._rows import Rows
+
+T = TypeVar("T")
+
+_ADVICE: Final = (
+    "What the run did since its last row is only in memory (run.results); prepare it again with "
+    "its key to go on from what is stored"
+)
+# Between two tries to reach a journal, in seconds: at first, and at most.
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+
+_Pending: TypeAlias = "tuple[datetime, str]"
+
+
+@final
+class Recording:
+    """What is kept of one run, by one `drive()`."""
+
+    __slots__ = (
+        *("_flow", "_fresh", "_journal", "_keep", "_key", "_over", "_pending", "_rows"),
+        *("_sequence", "_writer", "place", "run"),
+    )
+
+    def __init__(self, journal: Journal, key: str, flow: str, rows: Rows, *, keep: bool) -> None:
+        """Record under this key; nothing is read or written yet.
+
+        Args:
+            journal: where.
+            key: the run's key.
+            flow: the flow's name, for errors.
+            rows: writes and reads the flow's rows.
+            keep: keep what still fits when the flow has changed since.
+        """
+        self._journal: Final = journal
+        self._key: Final = key
+        self._keep: Final = keep
+        # What identifies the run, whoever drives it; known when it was opened.
+        self.run = ""
+        self._flow: Final = flow
+        self.place: Final = f"the run of flow {flow!r} with key {key!r}"
+        self._rows: Final = rows
+        # Tells this drive()'s rows from those of every other.
+        self._writer: Final = uuid.uuid4().hex
+        self._sequence = 0
+        self._pending: Final[list[_Pending]] = []
+        # Whether the next Opened row holds all that is known of the flow.
+        self._fresh = True
+        # A write has failed: nothing is written any more, so that no row is missing in between.
+        self._over = False
+
+    def check(self, step: str, value: object) -> None:
+        """See whether an answer can be kept.
+
+        Raises:
+            FlowError: if it isn't what its step was declared to give.
+        """
+        try:
+            self._rows.check(step, value)
+        except CodecError as exc:
+            raise self._refused(step, exc) from exc
+
+    def note(self, machine: Machine, event: e.Event) -> None:
+        """Something happened: its row is written before the next step begins."""
+        if not self._over:
+            fresh = self._fresh and isinstance(event, e.Opened)
+            try:
+                text = self._rows.write(event, machine.is_sensitive, fresh=fresh)
+            except CodecError as exc:
+                # It was changed after it was checked.
+                raise self._refused(str(getattr(event, "step", "")), exc) from exc
+            self._pending.append((datetime.now(UTC), text))
+
+    def _refused(self, step: str, fault: CodecError) -> FlowError:
+        return FlowError(
+            f"the answer given for step {step!r} of flow {self._flow!r} can't be kept in the "
+            f"journal, it is not of the step's type: {fault}"
+        )
+
+    async def open(self, machine: Machine, *, return_exceptions: bool) -> Machine:
+        """Read what the journal holds of the run; give the machine to go on with.
+
+        Args:
+            machine: the new run's, with what was asked of it so far.
+            return_exceptions: whether failed steps are left alone.
+
+        Raises:
+            JournalError: if it can't be read, within the journal's patience, or is damaged.
+            FlowChangedError: if the flow has changed.
+            GoBackError, RunFinishedError: if what was asked so far is refused.
+        """
+        place = f"{self.place} can't be read"
+        stored = await self._patiently(lambda: self._journal.read(self._key), place)
+        # Nothing is awaited from here on, so that no request falls in between.
+        if not stored:
+            self.run = str(uuid.uuid4())
+            machine.open(e.Opened(self._key, self.run))
+            return machine
+        resumer = Resumer(machine.plan, self._rows, self._key, self.place)
+        found = resumer.resume(stored, keep=self._keep, return_exceptions=return_exceptions)
+        renew(found.machine, machine.log or ())
+        self.run = found.run
+        self._sequence = len(stored)
+        self._fresh = found.fresh
+        return found.machine
+
+    async def write(self, machine: Machine) -> None:
+        """Write the rows that are pending.
+
+        Cancellation waits until it is known what became of them: outside cancellation because of
+        the shield; asyncio's own, which no shield keeps out, because it only reaches this task,
+        and a task group waits for its child.
+
+        Raises:
+            JournalConflictError: if someone else has written to the key.
+            JournalError: if they can't be written, within the journal's patience.
+        """
+        if self._over or not self._pending:
+            return
+        state = machine.phase
+        active = machine.plan.names[machine.active] if machine.active >= 0 else None
+        rows = [
+            JournalRow(sequence, self._writer, time, state, active, text)
+            for sequence, (time, text) in enumerate(self._pending, self._sequence)
+        ]
+        self._pending.clear()
+        await _undisturbed(lambda: self._write(rows))
+
+    async def _write(self, rows: list[JournalRow]) -> None:
+        numbers = sorted({rows[0].sequence, rows[-1].sequence})
+        place = f"{self.place}, rows {' to '.join(map(str, numbers))} can't be written"
+        unknown = False
+
+        async def attempt() -> None:
+            nonlocal unknown
+            if unknown:
+                # The last try may have been stored after all: see, and never write blindly.
+                stored = await self._journal.read(self._key, rows[0].sequence)
+                if stored and stored[0].writer == self._writer:
+                    return
+            unknown = True
+            await self._journal.append(self._key, rows)
+
+        try:
+            await self._patiently(attempt, place)
+        except BaseException:
+            self._over = True
+            raise
+        self._sequence += len(rows)
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[T]], place: str) -> T:
+        """Try until it works, for as long as the journal says; say where it didn't."""
+        pause, deadline = _FIRST_PAUSE, math.inf
+        while True:
+            try:
+                return await attempt()
+            except JournalConflictError as exc:
+                message = f"{place}: {exc}; another process goes on with this run, or forgot it"
+                raise JournalConflictError(message) from exc
+            except JournalUnavailableError as exc:
+                now = anyio.current_time()
+                deadline = min(deadline, now + self._journal.patience)
+                if now >= deadline:
+                    raise JournalError(f"{place}: {exc}. {_ADVICE}") from exc
+                pause = min(2 * pause, _LONGEST_PAUSE, deadline - now)
+            except Exception as exc:
+                raise JournalError(f"{place}: {exc}. {_ADVICE}") from exc
+            await anyio.sleep(pause)
+
+
+async def _undisturbed(operation: Callable[[], Awaitable[None]]) -> None:
+    """Let it end before any cancellation gets through; what it raises wins over that."""
+    failures: list[BaseException] = []
+    cancelled = anyio.get_cancelled_exc_class()
+
+    async def operate() -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await operation()
+            except cancelled:
+                # Its loop is being closed: nobody is left to be told.
+                raise
+            except BaseException as exc:  # noqa: BLE001 - raised below, outside of the group
+                failures.append(exc)
+
+    try:
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as tg:
+                tg.start_soon(operate)
+    finally:
+        if failures:
+            raise failures[0]

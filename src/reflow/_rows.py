@@ -1,0 +1,302 @@
+"""Events to the texts of a journal's rows and back, by the types of the steps."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast, final
+
+import attrs
+
+from . import _events as e
+from ._codec import CodecError, UnsupportedTypeError, declared_type, value_codec
+from ._errors import FlowError, RecoveredFailure, listed
+from ._fingerprint import Fingerprint, Stored, fingerprint_of, read_fingerprint
+from ._states import LOST
+from ._step import options_of, unwrapped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ._codec import ValueCodec
+    from ._step import Plan
+
+FORMAT: Final = 1
+"""The version of the rows' format; a newer one is refused."""
+
+_Codecs: TypeAlias = "Mapping[str, ValueCodec | None]"
+_Reader: TypeAlias = "Callable[[object], object]"
+_Private: TypeAlias = "Callable[[BaseException], bool]"
+
+_EVENTS: Final[Mapping[str, type[e.Event]]] = {
+    kind.__name__: kind
+    for kind in (
+        *(e.Opened, e.RunStarted, e.RunCompleted, e.RunFailed, e.RunCancelled, e.RunStopped),
+        *(e.StepEntered, e.StepCompleted, e.StepFailed, e.StepSkipped, e.StepInterrupted),
+        *(e.StepAnswered, e.AnswerSuperseded, e.CleanupFailed, e.CallbackFailed),
+        *(e.GoBackRequested, e.ConditionEvaluated, e.StepsMadeStale, e.RequestsDropped),
+    )
+}
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+class _Maker(Protocol):
+    """Makes an event of its fields."""
+
+    def __call__(self, **fields: object) -> e.Event: ...
+
+
+@final
+class Rows:
+    """Writes and reads the rows of one flow."""
+
+    __slots__ = ("_checked", "codecs", "fingerprint")
+
+    def __init__(self, plan: Plan) -> None:
+        """Make the codecs of the steps' types; sensitive steps have none.
+
+        Raises:
+            FlowError: naming every step whose answers could not be read back.
+        """
+        codecs: dict[str, ValueCodec | None] = {}
+        faults: list[str] = []
+        for step in plan.steps:
+            if step.sensitive:
+                codecs[step.id] = None
+                continue
+            try:
+                declared = declared_type(unwrapped(options_of(step).function))
+                codecs[step.id] = value_codec(declared)
+            except UnsupportedTypeError as exc:
+                place = f"step {step.id!r} of flow {plan.flow!r} can't be kept in a journal"
+                faults.extend(f"{place}: {reason}" for reason in exc.reasons)
+        if faults:
+            raise FlowError(listed(faults))
+        self.codecs: Final[_Codecs] = codecs
+        texts = {name: codec.text for name, codec in codecs.items() if codec is not None}
+        self.fingerprint: Final = fingerprint_of(plan, texts)
+        # The answer that was checked last, and what it was encoded to.
+        self._checked: tuple[object, object] = (LOST, None)
+
+    def check(self, step: str, value: object) -> None:
+        """See whether an answer can be kept.
+
+        Raises:
+            CodecError: if it isn't of the step's type, in every part of it.
+        """
+        if (codec := self.codecs[step]) is not None:
+            self._checked = value, codec.encode(value)
+
+    def write(self, event: e.Event, private: _Private, *, fresh: bool = False) -> str:
+        """Give the text of an event's row.
+
+        Args:
+            event: the event.
+            private: says whether an exception is the failure of a sensitive step.
+            fresh: write the flow's fingerprint, too: rows before this one don't count any more.
+
+        Raises:
+            CodecError: if the event holds an answer that isn't of its step's type.
+        """
+        data: Stored = {"event": type(event).__name__}
+        sensitive = bool(getattr(event, "sensitive", False))
+        for name in _FIELDS[type(event)]:
+            value: object = getattr(event, name)
+            if name == "value":
+                if not isinstance(event, e.StepCompleted | e.StepAnswered):
+                    continue  # an answer that doesn't count
+                if (codec := self.codecs[event.step]) is None:
+                    continue
+                checked, encoded = self._checked
+                data[name] = encoded if checked is value else codec.encode(value)
+            elif isinstance(value, BaseException):
+                linked = any(map(private, linked_to(value)))
+                data[name] = _failure(value, hidden=sensitive or private(value), linked=linked)
+            else:
+                data[name] = value.value if isinstance(value, e.Reason) else value
+        if fresh:
+            data |= {"format": FORMAT, "flow": self.fingerprint.flow}
+            data["steps"] = self.fingerprint.stored()
+        return _JSON.encode(data)
+
+
+def parse(text: str) -> tuple[Stored, Fingerprint | None]:
+    """Read a row's JSON, and the fingerprint in it, if there is one.
+
+    Raises:
+        ValueError: if it is none of this format's.
+    """
+    parsed: object = json.loads(text)
+    if not isinstance(parsed, dict):
+        message = "it is not an object"
+        raise ValueError(message)  # noqa: TRY004 - like every other damage of a row
+    data = cast("Stored", parsed)
+    if "format" not in data:
+        return data, None
+    if data.pop("format") != FORMAT:
+        message = f"it was written in another format than {FORMAT}: by a newer reflow?"
+        raise ValueError(message)
+    flow = _text(data.pop("flow", None))
+    return data, read_fingerprint(flow, data.pop("steps", None))
+
+
+def decode(data: Stored, codecs: _Codecs, *, lenient: bool = False) -> e.Event:
+    """Make the event of what `parse` gave.
+
+    Args:
+        data: what stood in the row.
+        codecs: those of the steps.
+        lenient: take answers that can't be read as lost: the flow has changed since.
+
+    Raises:
+        ValueError: if that is not what stands there.
+    """
+    kind = _EVENTS.get(str(data.get("event")))
+    if kind is None:
+        message = f"there is no event {data.get('event')!r}"
+        raise ValueError(message)
+    step = data.get("step")
+    codec = codecs.get(step) if isinstance(step, str) else None
+    fields: dict[str, object] = {}
+    kept = 1
+    try:
+        for name, reader in _FIELDS[kind].items():
+            if name != "value":
+                fields[name] = reader(data[name])
+                kept += 1
+            elif kind is e.AnswerSuperseded or (codec is None and not lenient):
+                fields[name] = LOST
+            else:
+                fields[name] = _answer(data.get(name, LOST), codec, lenient=lenient)
+                kept += name in data
+    except KeyError as exc:
+        message = f"it has no {exc.args[0]!r}"
+        raise ValueError(message) from exc
+    except CodecError as exc:
+        message = f"the answer of step {step!r} can't be read: {exc}"
+        raise ValueError(message) from exc
+    if len(data) != kept:
+        message = f"there is something in it that doesn't belong to a {kind.__name__}"
+        raise ValueError(message)
+    # Every field was read by its own type's reader.
+    return cast("_Maker", kind)(**fields)
+
+
+def _answer(stored: object, codec: ValueCodec | None, *, lenient: bool) -> object:
+    if lenient and (codec is None or stored is LOST):
+        return LOST
+    try:
+        # Without a codec it is lenient.
+        return cast("ValueCodec", codec).decode(stored)
+    except CodecError:
+        if lenient:
+            return LOST
+        raise
+
+
+def _failure(exc: BaseException, *, hidden: bool, linked: bool) -> Stored:
+    """Give what is kept of an exception: of a hidden one only what it was."""
+    if isinstance(exc, RecoveredFailure):
+        return {"type": exc.type, "message": exc.message, "traceback": exc.traceback}
+    kind = type(exc)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    text = message = ""
+    if not hidden:
+        told = traceback.TracebackException.from_exception(exc)
+        message = str(told)
+        # Its causes, or the members of its group, may be hidden ones.
+        text = "" if linked else "".join(told.format())
+    return {"type": f"{module}{kind.__qualname__}", "message": message, "traceback": text}
+
+
+def linked_to(exc: BaseException) -> Iterator[BaseException]:
+    """Give the exception, and all that its traceback shows: causes, contexts, members."""
+    seen: set[int] = set()
+    found: list[BaseException | None] = [exc]
+    while found:
+        part = found.pop()
+        if part is None or id(part) in seen:
+            continue
+        seen.add(id(part))
+        yield part
+        found += (part.__cause__, part.__context__)
+        if isinstance(part, BaseExceptionGroup):
+            found += cast("BaseExceptionGroup[BaseException]", part).exceptions
+
+
+# The readers of fields, by the type that the event's class declares.
+
+
+def _text(stored: object) -> str:
+    if isinstance(stored, str):
+        return stored
+    raise _damaged("a text", stored)
+
+
+def _number(stored: object) -> int:
+    if isinstance(stored, int) and not isinstance(stored, bool):
+        return stored
+    raise _damaged("a number", stored)
+
+
+def _truth(stored: object) -> bool:
+    if isinstance(stored, bool):
+        return stored
+    raise _damaged("true or false", stored)
+
+
+def _names(stored: object) -> tuple[str, ...]:
+    if isinstance(stored, list):
+        return tuple(map(_text, cast("list[object]", stored)))
+    raise _damaged("a list of ids", stored)
+
+
+def _visits(stored: object) -> tuple[tuple[str, int, int], ...]:
+    visits: list[tuple[str, int, int]] = []
+    for item in cast("list[object]", stored if isinstance(stored, list) else [None]):
+        match item:
+            case [name, number, attempt]:
+                visits.append((_text(name), _number(number), _number(attempt)))
+            case _:
+                raise _damaged("a list of visits", item)
+    return tuple(visits)
+
+
+def _recovered(stored: object) -> RecoveredFailure:
+    if isinstance(stored, dict) and stored.keys() == {"type", "message", "traceback"}:
+        return RecoveredFailure(**{key: _text(text) for key, text in stored.items()})
+    raise _damaged("a failure", stored)
+
+
+def _damaged(wanted: str, stored: object) -> ValueError:
+    return ValueError(f"there is a {type(stored).__name__} where {wanted} should be")
+
+
+def _optional(reader: _Reader) -> _Reader:
+    return lambda stored: None if stored is None else reader(stored)
+
+
+_READERS: Final[Mapping[str, _Reader]] = {
+    "str": _text,
+    "int": _number,
+    "bool": _truth,
+    "bool | None": _optional(_truth),
+    "tuple[str, ...]": _names,
+    "tuple[tuple[str, int, int], ...]": _visits,
+    "Reason": lambda stored: e.Reason(_text(stored)),
+    "Exception": _recovered,
+    "BaseException": _recovered,
+    "Exception | None": _optional(_recovered),
+    "object": lambda stored: stored,  # an answer: read by its step's codec
+}
+
+
+# The fields of each event that are stored, with what reads them.
+_FIELDS: Final[Mapping[type[object], Mapping[str, _Reader]]] = {
+    kind: {
+        field.name: _READERS[str(field.type)]
+        for field in attrs.fields(kind)
+        if field.name != "sensitive"
+    }
+    for kind in _EVENTS.values()
+}
