@@ -114,10 +114,10 @@ class Journal(Protocol):
 class MemoryJournal:
     """A journal in this process's memory, for tests: it dies with the process."""
 
-    patience: Final = 0.0
-
     def __init__(self) -> None:
         """Begin without runs."""
+        # Nothing can be in the way. Not of the class: pyright would say it isn't the protocol's.
+        self.patience: Final = 0.0
         self._runs: Final[dict[str, list[JournalRow]]] = {}
 
     async def read(self, key: str, start: int = 0) -> Sequence[JournalRow]:
