@@ -1,11 +1,20 @@
-"""One fixture for every backend: each async test runs on asyncio, on uvloop and on trio."""
+"""Fixtures: each async test runs on asyncio, on uvloop and on trio; a PostgreSQL server."""
 
 from __future__ import annotations
 
+import os
 import sys
+import uuid
+from typing import TYPE_CHECKING
 
+import postgres_server
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 from trio.testing import MockClock
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 
 @pytest.fixture(
@@ -31,3 +40,28 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
 def backend_name(anyio_backend: tuple[str, dict[str, object]]) -> str:
     """Give the name under which anyio knows the backend: asyncio or trio."""
     return anyio_backend[0]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Generator[postgres_server.Server]:
+    """Give a PostgreSQL server of the tests' own.
+
+    Without one to start, the tests that ask for it are skipped; with REFLOW_REQUIRE_POSTGRES=1 in
+    the environment they fail, so that a machine that is to run them can't forget it.
+    """
+    try:
+        with postgres_server.running() as server:
+            yield server
+    except postgres_server.NoServerError as error:
+        if os.environ.get("REFLOW_REQUIRE_POSTGRES") == "1":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgres_url(postgres: postgres_server.Server) -> str:
+    """Give the URL of a schema on that server that is this test's alone, and empty."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres.url) as connection:
+        connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))
+    return f"{postgres.url}&options=-csearch_path%3D{name}"

@@ -136,6 +136,10 @@ class _Check:
             found = [*await journal.read(key)]
             _holds(rule, found=found, expected=[*expected])
 
+    async def _append(self, key: str, start: int, end: int) -> type[Exception] | None:
+        """Append rows; give the class of what that raises."""
+        return await _raised(self._journal.append(key, _rows(start, end)))
+
     async def _conflict(self, journal: Journal, key: str, rule: str, row: int, end: int) -> None:
         """See that rows are refused, and that nothing of them is stored."""
         before = [*await journal.read(key)]
@@ -182,14 +186,15 @@ class _Check:
         key = self._key("conflicts")
         late = "a run begins with row 0: another one, on an unknown key, is a conflict"
         await self._conflict(self._journal, key, late, 1, 2)
-        await self._journal.append(key, _rows(0, 3))
+        works = "after a conflict the journal works on"
+        _holds(works, found=await self._append(key, 0, 3), expected=None)
         existing = "appending a number that is there already is a conflict"
         for row in range(3):
             await self._conflict(self._journal, key, existing, row, row + 1)
         gap = "appending behind a gap is a conflict"
         await self._conflict(self._journal, key, gap, 4, 5)
-        await self._journal.append(key, _rows(3, 4))
-        await self._stored(key, "after a conflict the journal works on", _rows(0, 4))
+        _holds(works, found=await self._append(key, 3, 4), expected=None)
+        await self._stored(key, works, _rows(0, 4))
 
     async def batches(self) -> None:
         key = self._key("batches")
@@ -231,9 +236,8 @@ class _Check:
         await self._stored(key, "a forgotten run has no rows", [])
         rule = "appending to a run that was forgotten meanwhile is a conflict"
         await self._conflict(self._journal, key, rule, 3, 4)
-        raised = await _raised(self._journal.append(key, _rows(0, 1)))
         rule = "a forgotten key can be used for a new run"
-        _holds(rule, found=raised, expected=None)
+        _holds(rule, found=await self._append(key, 0, 1), expected=None)
         await self._stored(key, rule, _rows(0, 1))
 
     async def runs(self) -> None:
@@ -267,21 +271,26 @@ class _Check:
 
     async def cancellation(self) -> None:
         key, end, moments = self._key("cancellation"), 0, 12
+        late = "an append that is cancelled stores nothing after it has ended"
+
+        async def append(start: int, raised: list[type[Exception] | None]) -> None:
+            raised.append(await self._append(key, start, start + 3))
+
         for moment in range(moments):
-            rows = _rows(end, end + 3)
+            raised: list[type[Exception] | None] = []
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._journal.append, key, rows)
+                tasks.start_soon(append, end, raised)
                 for _ in range(moment):
                     await checkpoint()
                 tasks.cancel_scope.cancel()
+            # Nothing if it was cancelled.
+            _holds(late, found=raised or [None], expected=[None])
             found = [*await self._journal.read(key)]
             rule = "an append that is cancelled stores all of its rows, or none"
             _holds(rule, found=found, expected=_rows(0, end + 3 * (len(found) > end)))
             end = len(found)
-        raised = await _raised(self._journal.append(key, _rows(end, end + 1)))
-        rule = "an append that is cancelled stores nothing after it has ended"
-        _holds(rule, found=raised, expected=None)
-        await self._stored(key, rule, _rows(0, end + 1))
+        _holds(late, found=await self._append(key, end, end + 1), expected=None)
+        await self._stored(key, late, _rows(0, end + 1))
 
     async def races(self) -> None:
         key = self._key("races")

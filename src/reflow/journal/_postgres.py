@@ -290,8 +290,8 @@ class Database:
     def _discard(self, pool: Pool) -> None:
         """Forget all connections: the server that is back doesn't know the others either."""
         with self._lock:
-            if self._pool is pool:
-                self._pool = None
+            # Unless another thread was quicker, and a third one has connected again.
+            self._pool = None if self._pool is pool else self._pool
         pool.close()
 
     def _opened(self, *, create: bool) -> Pool | None:

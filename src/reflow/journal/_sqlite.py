@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal, final
@@ -48,8 +48,8 @@ FROM pragma_user_version
 """
 FIRST: Final = """
 INSERT INTO reflow_journal (key, sequence, writer, time, state, active, event)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-WHERE ?2 = 0 OR EXISTS (SELECT 1 FROM reflow_journal WHERE key = ?1 AND sequence = ?2 - 1)
+SELECT ?, ?, ?, ?, ?, ?, ?
+WHERE ? = -1 OR EXISTS (SELECT 1 FROM reflow_journal WHERE key = ? AND sequence = ?)
 """
 NEXT: Final = """
 INSERT INTO reflow_journal (key, sequence, writer, time, state, active, event)
@@ -113,10 +113,17 @@ class File:
                 try:
                     return decoded(self._where, key, start, cursor)
                 except sqlite3.OperationalError as error:
-                    # What isn't UTF-8 is found by Python, not by SQLite: it has no code.
-                    if hasattr(error, "sqlite_errorcode"):
-                        raise
-                    raise unreadable(self._where, key, f"{start} or a later one") from error
+                    coded = hasattr(error, "sqlite_errorcode")
+                    problem = self._problem(error) if coded else self._undecodable(connection, key)
+                    raise problem from error
+
+    def _undecodable(self, connection: sqlite3.Connection, key: str) -> JournalError:
+        """Give the error for a text that isn't UTF-8: Python finds it, without a code of SQLite."""
+        connection.text_factory = bytes
+        table: list[tuple[object, ...]] = connection.execute(READ, (key, 0)).fetchall()
+        connection.text_factory = str
+        numbers = [row[0] for row in table if not all(map(_is_utf8, row))]
+        return unreadable(self._where, key, numbers[0])
 
     def append(self, key: str, rows: Sequence[JournalRow]) -> None:
         """Store rows."""
@@ -132,12 +139,13 @@ class File:
             )
             for row in rows
         ]
+        before = rows[0].sequence - 1
         with self._using(create=True) as connection:
             assert connection is not None
             try:
                 with connection:
                     connection.execute("BEGIN IMMEDIATE")
-                    if connection.execute(FIRST, first).rowcount == 0:
+                    if connection.execute(FIRST, (*first, before, key, before)).rowcount == 0:
                         message = f"{self._where}: key {key!r} has no row before {rows[0].sequence}"
                         raise JournalConflictError(message)
                     connection.executemany(NEXT, others)
@@ -237,10 +245,11 @@ class File:
         return JournalError(f"{self._where}: {SENTENCES.get(code, 'SQLite refuses')} ({error})")
 
     def _obstacle(self) -> str:
-        if self._path.is_dir():
-            return "it is a folder, not a file"
-        if not self._path.parent.is_dir():
-            return "its folder doesn't exist; make it first"
+        with suppress(PermissionError):
+            if self._path.is_dir():
+                return "it is a folder, not a file"
+            if not self._path.parent.is_dir():
+                return "its folder doesn't exist; make it first"
         return "see whether this account may write there"
 
     def _discard(self, connection: sqlite3.Connection) -> None:
@@ -334,6 +343,10 @@ class File:
             message = f"{self._where} is another program's database: choose another file"
             raise JournalError(message)
         return False
+
+
+def _is_utf8(column: object) -> bool:
+    return not isinstance(column, bytes) or column.decode(errors="replace").encode() == column
 
 
 @final
