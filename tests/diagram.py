@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from reflow import StepAnswered, StepFailed, StepSkipped, StepState
+from reflow import Opened, StepAnswered, StepFailed, StepSkipped, StepState
 from reflow._replay import TRANSITIONS
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ def redrawn(text: str) -> str:
     ]
     # Nobody could read all of them in one diagram.
     requests = [arrow for arrow in arrows if arrow[0] in {StepAnswered, StepSkipped}]
-    visits = [arrow for arrow in arrows if StepState.ACTIVE in arrow and arrow not in requests]
-    others = [arrow for arrow in arrows if arrow not in visits and arrow not in requests]
-    diagrams = iter([drawn(each(visits)), drawn(merged(requests)), drawn(each(others))])
+    resumed = [arrow for arrow in arrows if arrow[0] is Opened]
+    arrows = [arrow for arrow in arrows if arrow not in requests and arrow not in resumed]
+    visits = [arrow for arrow in arrows if StepState.ACTIVE in arrow]
+    others = [arrow for arrow in arrows if arrow not in visits]
+    diagrams = map(drawn, (each(visits), merged(requests), each(others), each(resumed)))
     blocks = re.compile("^```mermaid$.*?^```$", re.MULTILINE | re.DOTALL)
     return blocks.sub(lambda _: f"```mermaid\n{next(diagrams)}\n```", text)
 

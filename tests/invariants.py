@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import attrs
 from states import machine_of
 
 from reflow import (
@@ -23,23 +22,8 @@ from reflow import (
 )
 
 if TYPE_CHECKING:
+    from random_flows import Declaration
     from support import Log
-
-
-@attrs.frozen
-class Declaration:
-    """One step of a random flow."""
-
-    depends_on: frozenset[int] = frozenset()
-    reads: frozenset[int] = frozenset()
-    """What its condition reads; none: it has no condition."""
-    modulus: int = 2
-    raising: bool = False
-    """Whether its condition raises instead of not holding."""
-    always_ask: bool = False
-    point_of_no_return: bool = False
-    revisitable: bool = True
-    optional: bool = False
 
 
 def check_order(log: Log) -> None:

@@ -13,16 +13,15 @@ from anyio.lowlevel import checkpoint
 from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from invariants import Declaration, check_answers, check_order, check_reasons, check_settled
+from invariants import check_answers, check_order, check_reasons, check_settled
+from random_flows import Declaration, declarations, declare, inputs
 from states import machine_of, naive_next, state_of, transitions
 from support import Log
 
 from reflow import (
-    AnyStep,
     Event,
     Flow,
     GoBackError,
-    Results,
     Run,
     RunCompleted,
     RunStarted,
@@ -35,7 +34,7 @@ from reflow._replay import apply
 from reflow._step import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 BACKENDS = ("asyncio", "uvloop", "trio")
 
@@ -58,43 +57,27 @@ ENDINGS = ("return", "wait", "raise", "raise in cleanup", "shielded")
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     """Draw a flow, what is asked before it runs, and what its visits do one after the other."""
-    size = draw(st.integers(1, 6))
-    declarations = []
-    for i in range(size):
-        earlier = st.frozensets(st.integers(0, i - 1), max_size=2) if i else st.just(frozenset())
-        rarely = st.integers(0, 5).map(lambda n: n == 5)
-        declarations.append(
-            Declaration(
-                depends_on=draw(earlier),
-                reads=draw(earlier) if draw(st.booleans()) else frozenset(),
-                modulus=draw(st.integers(1, 3)),
-                raising=draw(rarely),
-                always_ask=draw(rarely),
-                point_of_no_return=draw(rarely),
-                revisitable=not draw(rarely),
-                optional=draw(rarely),
-            )
-        )
+    declared = draw(declarations())
+    size = len(declared)
     targets = st.lists(st.integers(0, size - 1), min_size=1, max_size=3).map(tuple)
     request = st.builds(Move, st.sampled_from(REQUESTS), targets, st.integers(0, 3))
     ending = st.builds(Move, st.sampled_from(ENDINGS), value=st.integers(0, 3))
     return (
-        declarations,
+        declared,
         draw(st.lists(request, max_size=2)),
         draw(st.lists(st.one_of(request, ending), max_size=25)),
     )
 
 
-def build(declarations: Sequence[Declaration], moves: list[Move], log: Log) -> Flow[None]:
+def build(declared: Sequence[Declaration], moves: list[Move], log: Log) -> Flow[None]:
     """Make the flow; its visits take their moves from the list until that is empty."""
-    flow = Flow("random")
 
     async def act(visit: Visit) -> int:
         check_next_visit(visit.run, log)
         while moves:
             move = moves.pop(0)
             if move.kind in REQUESTS:
-                request(visit.run, flow, move)
+                request(visit.run, move)
                 continue
             if move.kind == "return":
                 return move.value
@@ -108,46 +91,16 @@ def build(declarations: Sequence[Declaration], moves: list[Move], log: Log) -> F
                 finally:
                     if move.kind == "raise in cleanup":
                         raise ValueError("cleanup")
-        return sum(visit.get(step, 0) for step in inputs(flow, visit.step))
+        return sum(visit.get(step, 0) for step in inputs(visit.step))
 
-    for i, declaration in enumerate(declarations):
-        steps = flow.steps
-        flow.step(
-            f"step {i}",
-            id=f"s{i}",
-            depends_on=[steps[j] for j in sorted(declaration.depends_on)],
-            when=condition(declaration, steps) if declaration.reads else None,
-            always_ask=declaration.always_ask,
-            point_of_no_return=declaration.point_of_no_return,
-            revisitable=declaration.revisitable,
-            optional=declaration.optional,
-        )(act)
-    return flow
+    return declare(declared, act)
 
 
-def inputs(flow: Flow[None], step: AnyStep) -> list[Step[int]]:
-    """Give the inputs of a step, as what they all are here."""
-    return [needed for needed in step.depends_on if isinstance(needed, Step)]
-
-
-def condition(declaration: Declaration, steps: tuple[AnyStep, ...]) -> Callable[[Results], bool]:
-    """Make a condition that reads some steps."""
-
-    def when(results: Results) -> bool:
-        values = [results.get(steps[i], 1) for i in sorted(declaration.reads)]
-        holds = sum(value for value in values if isinstance(value, int)) % declaration.modulus == 0
-        if declaration.raising and not holds:
-            raise ValueError("condition")
-        return holds
-
-    return when
-
-
-def request(run: Run, flow: Flow[None], move: Move) -> None:
+def request(run: Run, move: Move) -> None:
     """Ask for something; a refusal must change nothing."""
     machine = machine_of(run)
     before = state_of(machine)
-    steps = [flow.steps[i] for i in move.targets]
+    steps = [machine.plan.steps[i] for i in move.targets]
     first = steps[0] if steps else None
     try:
         if move.kind == "go_back":
@@ -176,9 +129,9 @@ def check_next_visit(run: Run, log: Log) -> None:
 
 def play(case: Case, backend: str) -> tuple[Log, Flow[None], Run]:
     """Run a case on a backend, checking at every event what must hold."""
-    declarations, before, moves = case
+    declared, before, moves = case
     log = Log()
-    flow = build(declarations, list(moves), log)
+    flow = build(declared, list(moves), log)
 
     async def main() -> Run:
         shadow = Machine(Plan("random", flow.steps))
@@ -186,7 +139,7 @@ def play(case: Case, backend: str) -> tuple[Log, Flow[None], Run]:
 
         def fold(event: Event) -> None:
             """Apply the event to a fresh machine: the same state at every prefix."""
-            before = [shadow.state_of(i) for i in range(len(declarations))]
+            before = [shadow.state_of(i) for i in range(len(declared))]
             apply(shadow, event)
             transitions(event, before, shadow)
             if not machine_of(run).log:  # nothing more has happened than what was told
@@ -202,7 +155,7 @@ def play(case: Case, backend: str) -> tuple[Log, Flow[None], Run]:
 
         run = flow.prepare(return_exceptions=True, observers=[log, check])
         for move in before:
-            request(run, flow, move)
+            request(run, move)
         await run.drive()
         for fault in faults:
             raise fault
@@ -232,9 +185,9 @@ def test_invariants_and_backends(case: Case) -> None:
 @given(cases(), st.integers(0, 12))
 def test_a_run_can_be_stopped_anywhere(case: Case, at: int) -> None:
     """Whatever is under way, `stop` ends it with what there is."""
-    declarations, before, moves = case
+    declared, before, moves = case
     log = Log()
-    flow = build(declarations, list(moves), log)
+    flow = build(declared, list(moves), log)
 
     async def main() -> None:
         def stop(event: Event) -> None:
@@ -243,7 +196,7 @@ def test_a_run_can_be_stopped_anywhere(case: Case, at: int) -> None:
 
         run = flow.prepare(return_exceptions=True, observers=[log, stop])
         for move in before:
-            request(run, flow, move)
+            request(run, move)
         if at == 0:
             run.stop("enough")
         with suppress(RunStoppedError):

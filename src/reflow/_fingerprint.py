@@ -75,7 +75,8 @@ class Fingerprint:
                 optional="optional" in flags,
                 sensitive="sensitive" in flags,
             )
-            steps[step.id] = make_step(options, Step[object])
+            made: Step[object] = make_step(options, Step)
+            steps[step.id] = made
         return Plan(self.flow, tuple(steps.values()))
 
     def differences(self, now: Fingerprint) -> list[str]:

@@ -187,7 +187,8 @@ class Machine(Order):
             if in_condition:
                 self.marks[i] |= BY_CONDITION
         if self.log is not None:
-            name, number, sensitive = self.plan.names[i], self.visits[i], self.plan.sensitive[i]
+            name, number = self.plan.names[i], self.visits[i]
+            sensitive = self.conceals(i, exception)
             self.log.append(e.StepFailed(name, number, exception, changed, in_condition, sensitive))
         self._follow(i, changed=changed)
 
@@ -199,7 +200,7 @@ class Machine(Order):
         if exception is not None:
             self.failures[i] = exception
         if self.log is not None:
-            name, sensitive = self.plan.names[i], self.plan.sensitive[i]
+            name, sensitive = self.plan.names[i], self.conceals(i, exception)
             self.log.append(e.StepInterrupted(name, self.visits[i], exception, sensitive))
 
     def skip(self, i: int, *, by_condition: bool = False, changed: bool | None = None) -> None:
@@ -284,12 +285,12 @@ class Machine(Order):
     def fail_callback(self, i: int, exception: Exception) -> None:
         """`on_completed` raised for the step; its answer stays."""
         self.callback_failures[i] = exception
-        self._say(e.CallbackFailed(self.plan.names[i], exception, self.plan.sensitive[i]))
+        self._say(e.CallbackFailed(self.plan.names[i], exception, self.conceals(i, exception)))
 
     def fail_cleanup(self, i: int, exception: Exception) -> None:
         """A visit that was ended by an answer or a skip raised in its cleanup."""
         self.failures[i] = exception
-        name, sensitive = self.plan.names[i], self.plan.sensitive[i]
+        name, sensitive = self.plan.names[i], self.conceals(i, exception)
         self._say(e.CleanupFailed(name, self.visits[i], exception, sensitive))
 
     def supersede(self, i: int, value: object) -> None:

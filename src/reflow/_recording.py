@@ -189,10 +189,11 @@ class Recording:
                 deadline = min(deadline, now + self._journal.patience)
                 if now >= deadline:
                     raise JournalError(f"{place}: {exc}. {_ADVICE}") from exc
-                pause = min(2 * pause, _LONGEST_PAUSE, deadline - now)
+                wait = min(pause, deadline - now)
             except Exception as exc:
                 raise JournalError(f"{place}: {exc}. {_ADVICE}") from exc
-            await anyio.sleep(pause)
+            await anyio.sleep(wait)
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 async def _undisturbed(operation: Callable[[], Awaitable[None]]) -> None:

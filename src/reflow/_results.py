@@ -156,7 +156,8 @@ class Results:
         if status == DONE:
             return Done(record.values[i], sensitive=step.sensitive)
         if status == FAILED:
-            return Failed(record.failures[i], sensitive=step.sensitive)
+            failure = record.failures[i]
+            return Failed(failure, sensitive=record.conceals(i, failure))
         return Skipped()
 
     def __contains__(self, step: AnyStep) -> bool:

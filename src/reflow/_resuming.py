@@ -89,7 +89,7 @@ class Resumer:
         same = {step.id for step in before.steps if now.get(step.id) == step.type}
         machine, run, failing = self._fold(plan, start, parsed, same)
         if differences:
-            return Resumption(run, self._carry_over(machine, run, same), fresh=True)
+            return Resumption(run, self._carry_over(machine, run, failing, same), fresh=True)
         if machine.phase is not RunState.COMPLETED:
             again = tuple(
                 machine.plan.names[i]
@@ -145,12 +145,15 @@ class Resumer:
                     failing = None
                 case _:
                     pass
-        return machine, run, failing
+        return machine, run, failing if machine.phase is RunState.FAILED else None
 
-    def _carry_over(self, old: Machine, run: str, same: Container[str]) -> Machine:
+    def _carry_over(
+        self, old: Machine, run: str, failing: str | None, same: Container[str]
+    ) -> Machine:
         """Make a machine of the flow as it is now, with what still fits of the old one."""
         plan, names = self._plan, old.plan.names
-        active = names[old.active] if old.active >= 0 else None
+        # The step whose visit the end of the process cut short, or that ended the run.
+        active = names[old.active] if old.active >= 0 else failing
         kept = self._kept(old, same)
         if old.active >= 0:
             old.leave(old.active)
@@ -200,8 +203,6 @@ class Resumer:
 
 def _again(machine: Machine, failing: str | None, *, return_exceptions: bool) -> Iterator[int]:
     """Give the steps that run once more: those that failed, and those whose answer wasn't kept."""
-    if machine.phase is not RunState.FAILED:
-        failing = None
     for i, name in enumerate(machine.plan.names):
         if machine.closed_by(i) is not None:
             continue

@@ -50,7 +50,7 @@ class _Maker(Protocol):
 class Rows:
     """Writes and reads the rows of one flow."""
 
-    __slots__ = ("_checked", "codecs", "fingerprint")
+    __slots__ = ("codecs", "fingerprint")
 
     def __init__(self, plan: Plan) -> None:
         """Make the codecs of the steps' types; sensitive steps have none.
@@ -75,8 +75,6 @@ class Rows:
         self.codecs: Final[_Codecs] = codecs
         texts = {name: codec.text for name, codec in codecs.items() if codec is not None}
         self.fingerprint: Final = fingerprint_of(plan, texts)
-        # The answer that was checked last, and what it was encoded to.
-        self._checked: tuple[object, object] = (LOST, None)
 
     def check(self, step: str, value: object) -> None:
         """See whether an answer can be kept.
@@ -85,7 +83,7 @@ class Rows:
             CodecError: if it isn't of the step's type, in every part of it.
         """
         if (codec := self.codecs[step]) is not None:
-            self._checked = value, codec.encode(value)
+            codec.encode(value)
 
     def write(self, event: e.Event, private: _Private, *, fresh: bool = False) -> str:
         """Give the text of an event's row.
@@ -107,8 +105,7 @@ class Rows:
                     continue  # an answer that doesn't count
                 if (codec := self.codecs[event.step]) is None:
                     continue
-                checked, encoded = self._checked
-                data[name] = encoded if checked is value else codec.encode(value)
+                data[name] = codec.encode(value)
             elif isinstance(value, BaseException):
                 linked = any(map(private, linked_to(value)))
                 data[name] = _failure(value, hidden=sensitive or private(value), linked=linked)
@@ -269,7 +266,7 @@ def _recovered(stored: object) -> RecoveredFailure:
 
 
 def _damaged(wanted: str, stored: object) -> ValueError:
-    return ValueError(f"there is a {type(stored).__name__} where {wanted} should be")
+    return ValueError(f"expected {wanted}, got {type(stored).__name__}")
 
 
 def _optional(reader: _Reader) -> _Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, cast, final
 
 if TYPE_CHECKING:
     from ._step import Plan
@@ -107,12 +107,22 @@ class Record:
         return _STATES[self.status[i]]
 
     def is_sensitive(self, exc: BaseException) -> bool:
-        """Say whether an exception is the failure of a sensitive step: it may quote the value."""
+        """Say whether an exception is the failure of a sensitive step, or a group with one in it.
+
+        It may quote the value.
+        """
+        if isinstance(exc, BaseExceptionGroup):
+            members = cast("BaseExceptionGroup[BaseException]", exc).exceptions
+            return any(map(self.is_sensitive, members))
         return any(
             failure is exc and self.plan.sensitive[i]
             for failures in (self.failures, self.callback_failures)
             for i, failure in failures.items()
         )
+
+    def conceals(self, i: int, exc: BaseException | None) -> bool:
+        """Say whether only the type of what the step raised may show."""
+        return self.plan.sensitive[i] or (exc is not None and self.is_sensitive(exc))
 
 
 def equal(old: object, new: object) -> bool:

@@ -1,0 +1,357 @@
+"""Writing to a journal that isn't always there, or that somebody else writes to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from anyio.lowlevel import checkpoint
+from journals import KEY, Passing, Slow, Unreliable, kinds, state_of_run, stored
+from support import Log, add, answering, interrupted
+from typing_extensions import override
+
+from reflow import (
+    Flow,
+    JournalConflictError,
+    JournalError,
+    MemoryJournal,
+    RunFinishedError,
+    RunState,
+    Visit,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reflow import Event, JournalRow
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let time pass only where a run waits, on every event loop; give how long it waited."""
+    waits: list[float] = []
+
+    async def sleep(delay: float) -> None:
+        waits.append(delay)
+        await checkpoint()
+
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    monkeypatch.setattr(anyio, "current_time", lambda: sum(waits))
+    return waits
+
+
+def two_steps() -> Flow[None]:
+    """Make a flow of two steps."""
+    flow = Flow("f")
+    a = add(flow, "a")
+    add(flow, "b", depends_on=(a,))
+    return flow
+
+
+@pytest.mark.parametrize("stores", [False, True])
+@pytest.mark.parametrize("call", [1, 2, 3])
+async def test_a_short_outage_is_ridden_out(call: int, *, stores: bool, slept: list[float]) -> None:
+    """No row is lost or written twice, whatever became of the write that failed."""
+    journal = MemoryJournal()
+    unreliable = Unreliable(journal)
+    unreliable.stores = stores
+    unreliable.falls_at = call
+    await two_steps().run(journal=unreliable, key=KEY)
+    assert slept == [0.05, 0.1, 0.2]
+    assert await kinds(journal) == [
+        *("Opened", "RunStarted", "StepEntered"),
+        *("StepCompleted", "StepEntered"),
+        *("StepCompleted", "RunCompleted"),
+    ]
+
+
+async def test_a_read_is_tried_again_too(slept: list[float]) -> None:
+    """The journal need not be there at once when a run begins."""
+    unreliable = Unreliable(MemoryJournal())
+    unreliable.down = 3
+    await two_steps().run(journal=unreliable, key=KEY)
+    assert unreliable.calls[:4] == ["read 0"] * 4
+
+
+async def test_a_long_outage_ends_the_run(slept: list[float]) -> None:
+    """Within the journal's patience; what was done is still there, and what was stored."""
+    journal, log = MemoryJournal(), Log()
+    unreliable = Unreliable(journal, patience=5)
+
+    def lose(event: Event) -> None:
+        if "b" in log.entered:
+            unreliable.down = 10**6
+
+    flow = two_steps()
+    a, b = flow.steps
+    run = flow.prepare(journal=unreliable, key=KEY, observers=[log, lose])
+    match = "run of flow 'f' with key 'call-42', rows 3 to 4 can't be written: .*run.results"
+    with pytest.raises(JournalError, match=match):
+        await run.drive()
+    # Twice as long each time, up to a second, and not longer than the journal's patience.
+    assert slept == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1, 1, 1, 0.45])
+    assert run.state is RunState.FAILED
+    assert run.results[a] == "a1"
+    assert await kinds(journal) == ["Opened", "RunStarted", "StepEntered"]
+    results = await flow.run(journal=journal, key=KEY)
+    assert (results[a], results[b]) == ("a2", "b1")
+
+
+async def test_a_journal_without_patience_isnt_tried_again() -> None:
+    """The bound is the journal's."""
+    unreliable = Unreliable(MemoryJournal(), patience=0)
+    unreliable.down = 1
+    with pytest.raises(JournalError, match="can't be read: no connection"):
+        await two_steps().run(journal=unreliable, key=KEY)
+
+
+async def test_what_a_journal_raises_is_a_journal_error() -> None:
+    """Also if it raises something of its own."""
+
+    class Broken(Passing):
+        @override
+        async def append(self, key: str, rows: Sequence[JournalRow]) -> None:
+            message = "disk full"
+            raise OSError(message)
+
+    run = two_steps().prepare(journal=Broken(MemoryJournal()), key=KEY)
+    with pytest.raises(JournalError, match="rows 0 to 2 can't be written: disk full") as raised:
+        await run.drive()
+    assert isinstance(raised.value.__cause__, OSError)
+
+
+async def test_the_older_process_loses() -> None:
+    """Whoever opened the run last goes on; the other one writes nothing any more."""
+    flow, journal, log = Flow("f"), MemoryJournal(), Log()
+    add(flow, "a")
+    began, go_on = anyio.Event(), anyio.Event()
+
+    async def slow(visit: Visit) -> str:
+        if visit.number == 1:
+            began.set()
+            await go_on.wait()
+        return answering(visit)
+
+    b = add(flow, "b", slow)
+    add(flow, "c")
+    older = flow.prepare(journal=journal, key=KEY)
+
+    async def drive_older() -> None:
+        match = "rows 5 to 6 can't be written: .*another process goes on with this run"
+        with pytest.raises(JournalConflictError, match=match):
+            await older.drive()
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(drive_older)
+        await began.wait()
+        results = await flow.run(journal=journal, key=KEY, observers=[log])
+        go_on.set()
+    assert log.visits == ["b 2 recovered", "c 1 first"]
+    assert results[b] == "b2"
+    assert older.state is RunState.FAILED
+    assert await state_of_run(journal) is RunState.COMPLETED
+
+
+async def test_both_open_at_once() -> None:
+    """Exactly one of them runs anything."""
+    flow, journal, visits = Flow("f"), MemoryJournal(), []
+
+    async def act(visit: Visit) -> str:
+        visits.append(visit.number)
+        await checkpoint()
+        return answering(visit)
+
+    add(flow, "a", act)
+    lost = []
+
+    async def drive() -> None:
+        try:
+            await flow.run(journal=journal, key=KEY)
+        except JournalConflictError as exc:
+            lost.append(exc)
+
+    async with anyio.create_task_group() as tg:
+        for _ in range(5):
+            tg.start_soon(drive)
+    assert (len(lost), visits) == (4, [1])
+
+
+async def test_a_forgotten_run_ends() -> None:
+    """What its rows were deleted for must not come back in part."""
+    flow, journal = Flow("f"), MemoryJournal()
+
+    async def act(visit: Visit) -> str:
+        await journal.forget(KEY)
+        return "x"
+
+    add(flow, "a", act)
+    with pytest.raises(JournalConflictError):
+        await flow.run(journal=journal, key=KEY)
+    assert await journal.read(KEY) == ()
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_cancellation_waits_for_a_write(at: int) -> None:
+    """The rows are stored, then the run is cancelled; no step begins any more."""
+    journal, log = MemoryJournal(), Log()
+    slow = Slow(journal, at=at)
+    flow = two_steps()
+    run = flow.prepare(journal=slow, key=KEY, observers=[log])
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(run.drive)
+        await slow.begun.wait()
+        tg.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            for _ in range(5):
+                await checkpoint()
+            assert len(await stored(journal)) == (0, 3, 5)[at]
+            slow.go_on.set()
+    last = "RunCompleted" if at == 2 else "RunCancelled"
+    assert (await kinds(journal))[-1] == last
+    assert log.completed == ["a", "b"][:at]
+
+
+async def test_cancellation_doesnt_hide_a_failed_write() -> None:
+    """Whoever cancels a run is told that an answer isn't stored."""
+    slow = Slow(MemoryJournal(), at=1)
+    slow.failure = JournalError("disk full")
+    run = two_steps().prepare(journal=slow, key=KEY)
+
+    async def drive() -> None:
+        with pytest.raises(JournalError, match="rows 3 to 4 can't be written: disk full"):
+            await run.drive()
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(drive)
+        await slow.begun.wait()
+        tg.cancel_scope.cancel()
+        slow.go_on.set()
+    assert run.state is RunState.FAILED
+
+
+async def test_native_cancellation_waits_for_a_write(backend_name: str) -> None:
+    """It gets through any shield; the write is in a task of its own."""
+    if backend_name != "asyncio":
+        pytest.skip("task.cancel() is asyncio's")
+    journal = MemoryJournal()
+    slow = Slow(journal, at=1)
+    run = two_steps().prepare(journal=slow, key=KEY)
+    task = asyncio.ensure_future(run.drive())
+    await slow.begun.wait()
+    task.cancel()
+    for _ in range(5):
+        await checkpoint()
+    assert not task.done()
+    slow.go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await kinds(journal) == [
+        *("Opened", "RunStarted", "StepEntered"),
+        *("StepCompleted", "StepEntered"),
+        "RunCancelled",
+    ]
+    assert run.state is RunState.CANCELLED
+
+
+async def test_an_answer_that_coincides_with_cancellation() -> None:
+    """A step that returns in spite of it has given its answer: that is stored."""
+    flow, journal = Flow("f"), MemoryJournal()
+
+    async def act(visit: Visit) -> str:
+        scope.cancel()
+        return "x"
+
+    add(flow, "a", act)
+    add(flow, "b")
+    with anyio.CancelScope() as scope:
+        await flow.run(journal=journal, key=KEY)
+    assert scope.cancelled_caught
+    assert (await kinds(journal))[-2:] == ["StepCompleted", "RunCancelled"]
+
+
+async def test_a_request_while_a_row_is_written() -> None:
+    """It counts: the step that was about to begin doesn't, and comes later."""
+    journal, log = MemoryJournal(), Log()
+    slow = Slow(journal, at=1)
+    flow = two_steps()
+    run = flow.prepare(journal=slow, key=KEY, observers=[log])
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(run.drive)
+        await slow.begun.wait()
+        run.go_back("a")
+        slow.go_on.set()
+    assert log.visits == ["a 1 first", "b 1 first", "a 2 requested", "b 2 resumed"]
+    assert log.completed == ["a", "a", "b"]
+    assert [event["event"] for event in await stored(journal)][5:8] == [
+        *("GoBackRequested", "StepInterrupted", "StepEntered"),
+    ]
+
+
+async def test_a_request_while_the_journal_is_read() -> None:
+    """It counts, too, although the run looks like a new one until then."""
+    journal, log = MemoryJournal(), Log()
+    flow = two_steps()
+    a, b = flow.steps
+    await flow.run(journal=journal, key=KEY)
+    rows = [row for row in await journal.read(KEY) if "RunCompleted" not in row.event]
+    again = MemoryJournal()
+    await again.append(KEY, rows)
+
+    class Waiting(Passing):
+        @override
+        async def read(self, key: str, start: int = 0) -> Sequence[JournalRow]:
+            rows = await super().read(key, start)
+            run.jump_ahead(a)
+            return rows
+
+    run = flow.prepare(journal=Waiting(again), key=KEY, observers=[log])
+    await run.drive()
+    assert log.visits == ["a 2 requested", "b 2 stale"]
+    del b
+
+
+async def test_cancelled_while_the_journal_is_read() -> None:
+    """The run is over then, and was never opened."""
+
+    class Waiting(Passing):
+        @override
+        async def read(self, key: str, start: int = 0) -> Sequence[JournalRow]:
+            scope.cancel()
+            await interrupted()
+
+    journal = Waiting(MemoryJournal())
+    run = two_steps().prepare(journal=journal, key=KEY)
+    with anyio.CancelScope() as scope:
+        await run.drive()
+    assert run.state is RunState.CANCELLED
+    assert await journal.journal.read(KEY) == ()
+    with pytest.raises(RunFinishedError):
+        run.stop("too late")
+
+
+async def test_a_closed_coroutine_writes_nothing(backend_name: str) -> None:
+    """Nothing can be awaited then; the next process recovers the step."""
+    if backend_name != "asyncio":
+        pytest.skip("driven by hand, as an asyncio task does it")
+    flow, journal = Flow("f"), MemoryJournal()
+
+    async def act(visit: Visit) -> str:
+        await interrupted()
+
+    add(flow, "a", act)
+    run = flow.prepare(journal=journal, key=KEY)
+    driving = run.drive()
+    while run.active is None or not await journal.read(KEY):
+        awaited: object = driving.send(None)
+        if isinstance(awaited, asyncio.Future):
+            # What a task does to say that it waits.
+            awaited._asyncio_future_blocking = False  # noqa: SLF001 - as the comment says
+            await asyncio.wait([awaited])
+        await checkpoint()
+    driving.close()
+    assert run.state is RunState.CANCELLED
+    assert await kinds(journal) == ["Opened", "RunStarted", "StepEntered"]
