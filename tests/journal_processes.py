@@ -48,7 +48,7 @@ class Worker:
 @contextmanager
 def workers(url: str, count: int) -> Generator[list[Worker]]:
     """Start so many processes with a journal each; they are ready to begin at the same time."""
-    command = [sys.executable, "-X", "dev", "-W", "error", str(WORKER), url]
+    command = [sys.executable, "-W", "error", str(WORKER), url]
     with ExitStack() as stack:
         started = [
             stack.enter_context(

@@ -155,11 +155,14 @@ async def test_looking_makes_nothing(journal: SQLiteJournal, path: Path) -> None
 async def test_forgotten_is_gone(path: Path) -> None:
     """No byte of a forgotten run is left in the files, wherever its rows have been moved."""
     with SQLiteJournal(path, synchronous="normal") as journal:
-        for number in range(30):
+        for start in range(0, 30, 6):
             for key in range(20):
                 # Between those of the others, so that pages are split and rows move.
-                text = f"SECRET{key}-{number};" + "x" * (number * 37 % 900)
-                await journal.append(f"caller{key};", [row(number, text)])
+                rows = [
+                    row(number, f"SECRET{key}-{number};" + "x" * (number * 37 % 900))
+                    for number in range(start, start + 6)
+                ]
+                await journal.append(f"caller{key};", rows)
         for key in range(0, 20, 2):
             assert await journal.forget(f"caller{key};") == 30
         content = contents(path)
@@ -192,6 +195,23 @@ async def test_locked(path: Path) -> None:
             other.execute("ROLLBACK")
             await journal.append("key", [row(number)])
         assert journal.patience == 0.05
+
+
+async def test_locked_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What SQLite doesn't wait for by itself is tried again."""
+    connect, errors = sqlite3.connect, [sqlite3.OperationalError("locked")]
+    errors[0].sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
+
+    def connected(
+        file: str, *, uri: bool, timeout: float, isolation_level: None, check_same_thread: bool
+    ) -> sqlite3.Connection:
+        if errors:
+            raise errors.pop()
+        return connect(file, timeout, isolation_level=None, check_same_thread=False, uri=uri)
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    with SQLiteJournal(path) as journal:
+        await journal.append("key", [row(0)])
 
 
 async def test_several_event_loops(journal: SQLiteJournal) -> None:

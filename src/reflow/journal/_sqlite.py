@@ -226,8 +226,6 @@ class File:
                 yield self._opened(create=create)
             except sqlite3.Error as error:
                 raise self._problem(error) from error
-            except OSError as error:
-                raise JournalError(f"{self._where}: {error}") from error
             except (UnicodeEncodeError, OverflowError) as error:
                 raise JournalError(f"{self._where} can't store a value: {error}") from error
 
@@ -263,7 +261,7 @@ class File:
                 return self._connection
             self._discard(self._connection)
             raise JournalError(f"{self._where} was deleted or replaced while it was in use")
-        if not create and self._path.parent.is_dir() and not self._path.exists():
+        if not create and self._is_missing():
             return None
         # SQLite waits by itself for most locks, but not for those it takes to change the mode
         # of the file or to recover it.
@@ -282,9 +280,20 @@ class File:
         """Tell the file from every other that may come to have its path."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 - half the price, and on every write
-        except FileNotFoundError:
+        except OSError:
             return (0, 0)
         return (found.st_dev, found.st_ino)
+
+    def _is_missing(self) -> bool:
+        """Say whether nobody has made the file yet, in a folder that is there."""
+        try:
+            self._path.stat()
+        except FileNotFoundError:
+            return self._path.parent.is_dir()
+        except OSError:
+            # It can't be seen whether it is there; SQLite says the same in its own way.
+            return False
+        return False
 
     def _connect(self, *, create: bool) -> sqlite3.Connection | None:
         connection = sqlite3.connect(
