@@ -14,14 +14,17 @@ SOURCE = Path(reflow.__file__).parent
 # From the declaration over the machine and the driver to the facade.
 ORDER = (
     *("_compat", "_errors", "_step", "_events", "_states", "_results", "_order", "_machine"),
-    *("_replay", "_journal", "_codec", "_fingerprint", "_rows", "_resuming", "_conditions"),
+    *("_replay", "_journal"),
+    *("_codec_types", "_codec_values", "_codec_classes", "_codec_pydantic", "_codec_choices"),
+    *("_codec_containers", "_codec", "_fingerprint", "_rows", "_resuming", "_conditions"),
     *("_cancellation", "_recording", "_requests", "_endings", "_run", "_flow", "_logging"),
 )
 THIRD_PARTY = {
     # Of typing_extensions only type checkers see anything.
     "_compat": {"typing_extensions"},
     "_journal": {"anyio"},
-    "_codec": {"cattrs", "pydantic", "msgspec"},
+    "_codec_pydantic": {"pydantic"},
+    "_codec": {"cattrs"},
     "_recording": {"anyio"},
     "_endings": {"anyio"},
     "_cancellation": {"anyio"},
