@@ -93,17 +93,8 @@ async def test_synchronous(
     opened: list[sqlite3.Connection] = []
     connect = sqlite3.connect
 
-    def connected(
-        file: str, *, uri: bool, timeout: float, isolation_level: None, check_same_thread: bool
-    ) -> sqlite3.Connection:
-        opened.append(
-            connect(
-                *(file, timeout),
-                isolation_level=isolation_level,
-                check_same_thread=check_same_thread,
-                uri=uri,
-            )
-        )
+    def connected(file: str, **options: object) -> sqlite3.Connection:
+        opened.append(connect(file, uri=True, isolation_level=None, check_same_thread=False))
         return opened[-1]
 
     monkeypatch.setattr(sqlite3, "connect", connected)
@@ -202,12 +193,10 @@ async def test_locked_while_it_is_opened(path: Path, monkeypatch: pytest.MonkeyP
     connect, errors = sqlite3.connect, [sqlite3.OperationalError("locked")]
     errors[0].sqlite_errorcode = sqlite3.SQLITE_BUSY_RECOVERY
 
-    def connected(
-        file: str, *, uri: bool, timeout: float, isolation_level: None, check_same_thread: bool
-    ) -> sqlite3.Connection:
+    def connected(file: str, **options: object) -> sqlite3.Connection:
         if errors:
             raise errors.pop()
-        return connect(file, timeout, isolation_level=None, check_same_thread=False, uri=uri)
+        return connect(file, uri=True, isolation_level=None, check_same_thread=False)
 
     monkeypatch.setattr(sqlite3, "connect", connected)
     with SQLiteJournal(path) as journal:

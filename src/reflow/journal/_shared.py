@@ -47,11 +47,13 @@ async def in_thread(journal: object, threads: int, work: Callable[[*Ts], T], *ar
     limiter = limiters.get(journal)
     if limiter is None:
         limiter = limiters[journal] = CapacityLimiter(threads)
-    return await to_thread.run_sync(_holding, journal, work, arguments, limiter=limiter)
+    return await to_thread.run_sync(_holding, [journal], work, arguments, limiter=limiter)
 
 
-def _holding(_journal: object, work: Callable[[*Ts], T], arguments: tuple[*Ts]) -> T:
-    # The thread keeps the journal alive, so that its finalizer never runs while the thread works.
+def _holding(journals: list[object], work: Callable[[*Ts], T], arguments: tuple[*Ts]) -> T:
+    # The journal is kept alive while the thread works, since its finalizer would wait for that;
+    # and no longer, though the thread may keep the list until it has other work.
+    _journal = journals.pop()
     return work(*arguments)
 
 
