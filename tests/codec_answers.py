@@ -32,6 +32,7 @@ from typing import (
     TypedDict,
     TypeVar,
     Union,
+    cast,
 )
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -40,6 +41,7 @@ import attrs
 import msgspec
 import pydantic
 import typing_extensions
+from typing_extensions import override
 
 T = TypeVar("T")
 UserId = NewType("UserId", int)
@@ -131,6 +133,17 @@ class Logbook:
 
 
 @dataclasses.dataclass
+class Spoilt:
+    """Its `__post_init__` puts something in that isn't of the type."""
+
+    lines: list[str]
+
+    def __post_init__(self) -> None:
+        """Add what is no line."""
+        cast("list[object]", self.lines).append(1)
+
+
+@dataclasses.dataclass
 class Parsed:
     """Its `__post_init__` fails when it is given what it made."""
 
@@ -217,7 +230,13 @@ class KeyedMore(Keyed[list[T]], Generic[T]):
     more: T
 
 
-class Account(pydantic.BaseModel):
+class KeyedAnew(Keyed[list[T]], Generic[T]):
+    """A generic TypedDict that says anew what its base says."""
+
+    key: dict[str, T]  # type: ignore[misc] # Python itself allows it
+
+
+class Account(pydantic.BaseModel):  # type: ignore[explicit-any] # what pydantic makes of it
     """A pydantic model with aliases, constraints and private state."""
 
     model_config = pydantic.ConfigDict(frozen=True)
@@ -244,37 +263,39 @@ class Account(pydantic.BaseModel):
         return value + "!"
 
 
-class Crate(pydantic.BaseModel, Generic[T]):
+class Crate(pydantic.BaseModel, Generic[T]):  # type: ignore[explicit-any] # what pydantic makes of it
     """A generic pydantic model."""
 
     item: T
 
 
-class Open(pydantic.BaseModel, extra="allow"):
+class Open(pydantic.BaseModel, extra="allow"):  # type: ignore[explicit-any] # what pydantic makes of it
     """A pydantic model that takes more than its fields."""
 
     x: int
 
 
-class Numbers(pydantic.RootModel[list[int]]):
+class Numbers(pydantic.RootModel[list[int]]):  # type: ignore[explicit-any] # what pydantic makes of it
     """A pydantic model of something that is no object."""
 
 
-class Noted(pydantic.BaseModel):
+class Noted(pydantic.BaseModel):  # type: ignore[explicit-any] # what pydantic makes of it
     """A pydantic model that changes itself."""
 
     notes: list[str]
 
+    @override
     def model_post_init(self, context: object, /) -> None:
         """Add a note."""
         self.notes.append("made")
 
 
-class Picky(pydantic.BaseModel):
+class Picky(pydantic.BaseModel):  # type: ignore[explicit-any] # what pydantic makes of it
     """A pydantic model that doesn't accept what it may become."""
 
     word: str
 
+    @override
     def model_post_init(self, context: object, /) -> None:
         """Accept one word only."""
         if self.word != "a":
@@ -318,6 +339,12 @@ Tree = typing_extensions.TypeAliasType("Tree", "T | list[Tree[T]]", type_params=
 Names = typing_extensions.TypeAliasType("Names", list[str])
 Outer = typing_extensions.TypeAliasType("Outer", "list[Inner]")
 Inner = typing_extensions.TypeAliasType("Inner", "Outer | int")
+
+
+def _unspoilt() -> Spoilt:
+    instance = Spoilt([])
+    instance.lines = ["a"]
+    return instance
 
 
 def _parsed(instance: Parsed, when: date) -> Parsed:
@@ -396,6 +423,7 @@ EXAMPLES: list[tuple[object, list[object]]] = [
     (Node, [Node(1, [Node(2, [], Node(3, []))])]),
     (Logbook, [Logbook(["a"])]),
     (list[Logbook], [[Logbook([])]]),
+    (Spoilt, [_unspoilt()]),
     (Parsed, [Parsed(date(2024, 1, 1)), _parsed(Parsed(date(2024, 1, 1)), date(1, 1, 1))]),
     (Person, [Person("Ada"), Person("Ada", years=36)]),
     (Doubled[str], [Doubled(number=4, pieces="a,b", item="c")]),
@@ -406,6 +434,7 @@ EXAMPLES: list[tuple[object, list[object]]] = [
     (Options, [{"name": "x"}, {"seen": True, "tags": ["a"], "name": "x"}]),
     (Keyed[date], [{"key": date(2024, 1, 1)}]),
     (KeyedMore[int], [{"key": [1], "more": 1}]),
+    (KeyedAnew[int], [{"key": {"a": 1}}]),
     (
         Account,
         [
@@ -431,7 +460,7 @@ EXAMPLES: list[tuple[object, list[object]]] = [
     (float | int, [1, 1.0, 10**400, math.nan]),
     (str | date, ["2024-01-01", date(2024, 1, 1)]),
     (list[int] | list[str], [[], [1], ["a"]]),
-    (Literal[1] | int | None, [1, 2, None]),
+    (Literal[1] | int | None, [1, 2, None]),  # noqa: PYI051 - both members may be found
     (Point | Movie | Doctor | Account, [Point(1), {"title": "x"}, Doctor("Who"), Account()]),
     (Box[int] | Box[str], [Box(item=1), Box(item="a")]),
     (Movie | Options, [{"title": "x"}, {"name": "x"}]),
@@ -456,7 +485,7 @@ def same(left: object, right: object) -> bool:
             return repr(left) == repr(right) and math.copysign(1, left) == math.copysign(1, right)
         case Decimal(), Decimal():
             return left.as_tuple() == right.as_tuple()
-        case (datetime(), datetime()) | (time(), time()):
+        case datetime() | time(), datetime() | time():
             plain = left.replace(tzinfo=None), right.replace(tzinfo=None)
             return plain[0] == plain[1] and left.fold == right.fold and left.tzinfo == right.tzinfo
         case set() | frozenset(), set() | frozenset():

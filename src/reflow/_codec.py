@@ -20,13 +20,16 @@ from . import _codec_classes as classes
 from . import _codec_containers as containers
 from . import _codec_pydantic as models
 from ._codec_classes import class_of, refused
-from ._codec_types import UNIONS, Unresolved, UnsupportedTypeError, canonical, text_of
+from ._codec_types import Unresolved, canonical, is_union, text_of
+from ._codec_types import UnsupportedTypeError as UnsupportedTypeError
 from ._codec_types import declared_type as declared_type
-from ._codec_values import JSON, LEAVES, CodecError, Hooks
+from ._codec_values import JSON as JSON
+from ._codec_values import LEAVES, Hooks
+from ._codec_values import CodecError as CodecError
 
 if TYPE_CHECKING:
     from ._codec_classes import Part
-    from ._codec_values import Decode
+    from ._codec_values import Decode, Encode
 
 # Deeper values could be encoded, but perhaps not decoded where more is on the stack.
 _DEPTH: Final = 200
@@ -166,10 +169,11 @@ class _Builder:
             return hooks
         hooks = self._hooks[kind] = Hooks()
         self._under_way.add(kind)
-        if issubclass(class_of(kind), _BASES) and kind not in LEAVES:
+        head = class_of(kind)
+        if issubclass(head, _BASES) and head not in LEAVES:
             # cattrs would take the hooks of the base: it asks its factories only afterwards.
             factory = next(factory for predicate, factory in _KINDS if predicate(kind))
-            self._register(class_of(kind), factory(kind, self.part))
+            self._register(head, factory(kind, self.part))
         hooks.encode = self._converter.get_unstructure_hook(kind)
         hooks.decode = cast("Decode", self._converter.get_structure_hook(kind))
         self._under_way.remove(kind)
@@ -186,8 +190,14 @@ class _Builder:
                 self._made[kind] = factory(kind, self.part)
             return self._made[kind]
 
-        self._converter.register_unstructure_hook_factory(predicate, lambda kind: made(kind).encode)
-        self._converter.register_structure_hook_factory(predicate, lambda kind: made(kind).decode)
+        def encoder(kind: object) -> Encode:
+            return made(kind).encode
+
+        def decoder(kind: object) -> Decode:
+            return made(kind).decode
+
+        self._converter.register_unstructure_hook_factory(predicate, encoder)
+        self._converter.register_structure_hook_factory(predicate, decoder)
 
 
 Predicate: TypeAlias = Callable[[object], bool]
@@ -195,7 +205,7 @@ Factory: TypeAlias = "Callable[[object, Part], Hooks]"
 
 # What they ask for, and what gives the hooks; the first that applies does.
 _KINDS: Final[list[tuple[Predicate, Factory]]] = [
-    (lambda declared: get_origin(declared) in UNIONS, choices.union_hooks),
+    (lambda declared: is_union(get_origin(declared)), choices.union_hooks),
     (lambda declared: get_origin(declared) is Literal, choices.literal_hooks),
     (lambda declared: issubclass(class_of(declared), Flag), choices.flag_hooks),
     (lambda declared: issubclass(class_of(declared), Enum), choices.enum_hooks),

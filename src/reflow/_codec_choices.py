@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args, get_o
 from ._codec_classes import class_of, refused
 from ._codec_pydantic import is_pydantic_only
 from ._codec_types import literal_text, text_of
-from ._codec_values import JSON, LEAVES, PATHS, CodecError, Hooks, wrong
+from ._codec_values import JSON, LEAVES, PATHS, CodecError, Hooks, entries_of, items_of, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,10 +70,8 @@ def flag_hooks(declared: object, _: Part) -> Hooks:
         return [*stored, rest] if rest else stored
 
     def decode(stored: object, _: object = None, /) -> object:
-        if type(stored) is not list:
-            raise wrong("list", stored)
         number = 0
-        for part in cast("list[object]", stored):
+        for part in items_of(stored):
             if type(part) is str and part in bits:
                 number |= bits[part]
             elif type(part) is int:
@@ -103,10 +101,11 @@ def literal_hooks(declared: object, _: Part) -> Hooks:
     stored_as: dict[tuple[type, object], JSON] = {}
     plain: dict[tuple[type, object], object] = {}
     named: dict[str, object] = {}
-    for value in get_args(declared):
+    values: tuple[object, ...] = get_args(declared)
+    for value in values:
         key = type(value), value
         if type(value) in (bool, NoneType) or _is_simple(value):
-            stored_as[key] = value
+            stored_as[key] = cast("JSON", value)
             plain[key] = value
         else:
             name = literal_text(value)
@@ -185,8 +184,9 @@ def union_hooks(declared: object, part: Part) -> Hooks:
     def decode(stored: object, _: object = None, /) -> object:
         if stored is None and optional:
             return None
-        if type(stored) is dict and len(stored) == 1:
-            ((name, inner),) = cast("dict[object, object]", stored).items()
+        entries = entries_of(stored)
+        if len(entries) == 1:
+            ((name, inner),) = entries.items()
             if type(name) is str and name in hooks:
                 return hooks[name].decode(inner)
         raise CodecError(f"expected the name of one of {text} and its value")
@@ -207,9 +207,10 @@ def _optional(only: Hooks) -> Hooks:
 def _classes(declared: object) -> Iterable[type]:
     """Give the classes of which the values of a type are."""
     if get_origin(declared) is Literal:
-        return {type(value) for value in get_args(declared)}
+        values: tuple[object, ...] = get_args(declared)
+        return {type(value) for value in values}
     kind = class_of(declared)
-    if issubclass(kind, dict):
+    if dict in kind.__mro__:
         return (dict,)  # a TypedDict is nothing else
     return (PATHS[kind],) if kind in PATHS else CLASSES.get(kind, (kind,))
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast, get_origin
 import attrs
 
 from ._codec_types import FieldTypes, UnsupportedTypeError, canonical, qualifiers, text_of
-from ._codec_values import JSON, CodecError, Hooks, strings, wrong
+from ._codec_values import JSON, CodecError, Hooks, entries_of, strings, wrong
 from ._compat import annotations_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def class_of(declared: object) -> type:
 def is_named_tuple(declared: object) -> bool:
     """Whether a type is a NamedTuple, or one of `collections` without types."""
     kind = class_of(declared)
-    return issubclass(kind, tuple) and hasattr(kind, "_fields")
+    return hasattr(kind, "_fields") and tuple in kind.__mro__
 
 
 def is_typed_dict(declared: object) -> bool:
@@ -84,6 +84,8 @@ def named_tuple_hooks(declared: object, part: Part) -> Hooks:
     kind, text = class_of(declared), text_of(declared)
     names: tuple[str, ...] = getattr(kind, "_fields", ())
     fields = fields_hooks(declared, names, FieldTypes(declared).type, part)
+    # It leaves out a `__new__` of its own, which may change them.
+    make: Callable[[list[object]], object] = getattr(kind, "_make", tuple)
 
     def encode(value: object, /) -> JSON:
         if type(value) is not kind:
@@ -95,8 +97,7 @@ def named_tuple_hooks(declared: object, part: Part) -> Hooks:
 
     def decode(stored: object, _: object = None, /) -> object:
         values = cast("dict[str, object]", fields.decode(stored))
-        # Not by its own `__new__`, which may change them.
-        return tuple.__new__(kind, [values[name] for name in names])
+        return make([values[name] for name in names])
 
     return Hooks(encode, decode)
 
@@ -172,8 +173,10 @@ def _plain_hooks(
     callbacks = ("__post_init__", "__attrs_pre_init__", "__attrs_post_init__")
     runs_code = runs_code or any(hasattr(kind, callback) for callback in callbacks)
 
+    new = cast("Callable[[type], object]", object.__new__)
+
     def make(values: Mapping[str, object]) -> object:
-        made: object = kind.__new__(kind)
+        made: object = new(kind)
         try:
             initialize(made, **{arguments[name]: values[name] for name in arguments})
         except (MemoryError, RecursionError):
@@ -249,9 +252,7 @@ def fields_hooks(
     needed = frozenset(hooks if required is None else required)
 
     def checked(value: object) -> dict[str, object]:
-        if type(value) is not dict:
-            raise wrong("dict", value, dict)
-        fields = cast("dict[str, object]", value)
+        fields = cast("dict[str, object]", entries_of(value))
         if fields.keys() != hooks.keys():
             if missing := needed - fields.keys():
                 raise CodecError(f"missing: {', '.join(sorted(missing))}")

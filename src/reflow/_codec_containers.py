@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Union, cast, get_args
 from ._codec_choices import CLASSES
 from ._codec_classes import class_of
 from ._codec_types import text_of
-from ._codec_values import JSON, CodecError, Hooks, strings, wrong
+from ._codec_values import JSON, CodecError, Hooks, entries_of, items_of, strings, wrong
 
 if TYPE_CHECKING:
     from ._codec_classes import Part
@@ -43,11 +43,9 @@ def items_hooks(declared: object, part: Part) -> Hooks:
 
 
 def _decoded(stored: object, item: Hooks) -> list[object]:
-    if type(stored) is not list:
-        raise wrong("list", stored)
     values: list[object] = []
     try:
-        values.extend(map(item.decode, cast("list[object]", stored)))
+        values.extend(map(item.decode, items_of(stored)))
     except CodecError as error:
         error.at(f"[{len(values)}]")
         raise
@@ -100,9 +98,7 @@ def dict_hooks(declared: object, part: Part) -> Hooks:
     key, item = part(key_type, "dict[...] key"), part(value_type, "dict[...] value")
 
     def encode(value: object, /) -> JSON:
-        if type(value) is not dict:
-            raise wrong("dict", value, dict)
-        held = cast("dict[object, object]", value)
+        held = entries_of(value)
         keys: list[JSON] = []
         values: list[JSON] = []
         try:
@@ -141,15 +137,14 @@ def _pairs(stored: object, *, plain: bool) -> list[tuple[object, object]]:
     """Give the keys and values of what was stored for a dict."""
     if plain and type(stored) is dict:
         return list(cast("dict[object, object]", stored).items())
-    if type(stored) is not list:
-        raise wrong("dict" if plain else "list", stored)
     pairs: list[tuple[object, object]] = []
-    for pair in cast("list[object]", stored):
-        if type(pair) is not list or len(parts := cast("list[object]", pair)) != 2:
+    for pair in items_of(stored):
+        parts = items_of(pair)
+        if len(parts) != 2:
             raise CodecError("expected pairs of a key and its value")
         pairs.append((parts[0], parts[1]))
     if plain and strings(key for key, _ in pairs):
-        raise wrong("dict", stored)
+        raise CodecError("expected dict, got list: every key could stand in an object")
     return pairs
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ._codec_classes import class_of, fields_hooks, object_hooks, refused
 from ._codec_types import FieldTypes, canonical, text_of
-from ._codec_values import JSON, CodecError, Hooks, strings, wrong
+from ._codec_values import JSON, CodecError, Hooks, entries_of, items_of, strings, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,18 +65,18 @@ def model_hooks(declared: object, part: Part) -> Hooks:
     def encode(value: object, /) -> JSON:
         parts = cast("dict[str, object]", value)
         chosen = cast("list[JSON]", parts["set"])
-        stored = {"fields": fields.encode(parts["fields"]), "set": chosen}
-        return stored | {"private": private.encode(parts["private"])} if hidden else stored
+        stored: dict[str, JSON] = {"fields": fields.encode(parts["fields"]), "set": chosen}
+        if hidden:
+            stored["private"] = private.encode(parts["private"])
+        return stored
 
     def decode(stored: object, _: object = None, /) -> object:
         names = ["fields", "set", "private"] if hidden else ["fields", "set"]
-        if type(stored) is not dict or sorted(names) != sorted(cast("dict[str, object]", stored)):
+        parts = entries_of(stored)
+        if parts.keys() != set(names):
             raise CodecError(f"expected a dict of {', '.join(names)}")
-        parts = cast("dict[str, object]", stored)
-        chosen = parts["set"]
-        if type(chosen) is not list or not strings(cast("list[object]", chosen)):
-            raise wrong("a list of str", chosen)
-        if len(set(chosen) & known.keys()) != len(chosen):
+        chosen = items_of(parts["set"])
+        if not strings(chosen) or len(known.keys() & set(chosen)) != len(chosen):
             raise CodecError("other fields are set than there are")
         return {
             "fields": fields.decode(parts["fields"]),

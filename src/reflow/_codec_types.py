@@ -30,7 +30,6 @@ from ._errors import listed
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-UNIONS: Final[tuple[object, ...]] = (Union, UnionType)
 # They say how a field is used, not what is in it. ReadOnly is younger than the oldest Python.
 _QUALIFIERS: Final = frozenset({"ClassVar", "Final", "NotRequired", "ReadOnly", "Required"})
 # What pydantic only validates by: the values are of these types.
@@ -145,7 +144,8 @@ def canonical(annotation: object, solved: Mapping[object, object] = _NOTHING) ->
 
 
 def _canonical(annotation: object, solved: Mapping[object, object], *, nested: bool) -> object:
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin = _origin(annotation)
+    arguments: tuple[object, ...] = get_args(annotation)
     if annotation is None:
         return NoneType
     if isinstance(annotation, NewType):
@@ -155,7 +155,7 @@ def _canonical(annotation: object, solved: Mapping[object, object], *, nested: b
         return _canonical(arguments[0], solved, nested=nested)
     if (alias := _alias(annotation)) is not None:
         return _expanded(annotation, alias, solved, nested=nested)
-    if origin in UNIONS:
+    if is_union(origin):
         members = [_canonical(member, solved, nested=nested) for member in arguments]
         return Union[tuple(members)]  # noqa: UP007 - there is no other way to write it
     if origin is Literal and any(value is None for value in arguments):
@@ -167,12 +167,26 @@ def _canonical(annotation: object, solved: Mapping[object, object], *, nested: b
         return solved.get(annotation, annotation) if _hashable(annotation) else annotation
     if not hasattr(annotation, "__args__"):
         return origin  # `typing.List` without its items is `list`
-    if not isinstance(origin, type):
+    if (head := _class(origin)) is None:
         return annotation
     inner = tuple(_canonical(argument, solved, nested=True) for argument in arguments)
-    generic = types.GenericAlias(origin, inner)
+    generic = types.GenericAlias(head, inner)
     # Without this `tuple[int, *tuple[str, ...]]` would look like `tuple[int, tuple[str, ...]]`.
     return Unpack[generic] if getattr(annotation, "__unpacked__", False) else generic
+
+
+def _origin(annotation: object) -> object:
+    # As an object: type checkers know of fewer origins than there are.
+    return get_origin(annotation)
+
+
+def _class(origin: object) -> type | None:
+    return origin if isinstance(origin, type) else None
+
+
+def is_union(origin: object) -> bool:
+    """Whether this is the origin of a union, written in either way."""
+    return origin is Union or origin is UnionType
 
 
 def _expanded(
@@ -251,7 +265,7 @@ def text_of(declared: object) -> str:
     if declared is Ellipsis:
         return "..."
     origin, arguments = get_origin(declared), get_args(declared)
-    if origin in UNIONS:
+    if is_union(origin):
         return " | ".join(sorted(map(text_of, arguments)))
     if origin is Literal:
         return f"Literal[{', '.join(sorted(map(literal_text, arguments)))}]"

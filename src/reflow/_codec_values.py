@@ -113,6 +113,28 @@ def wrong(expected: str, value: object, declared: type = NoneType) -> CodecError
     return CodecError(reason)
 
 
+def items_of(stored: object) -> list[object]:
+    """Give the items of a stored list.
+
+    Raises:
+        CodecError: if it is none.
+    """
+    if type(stored) is not list:
+        raise wrong("list", stored)
+    return cast("list[object]", stored)
+
+
+def entries_of(stored: object) -> dict[object, object]:
+    """Give the keys and values of a stored object, or of a dict.
+
+    Raises:
+        CodecError: if it is none.
+    """
+    if type(stored) is not dict:
+        raise wrong("dict", stored, dict)
+    return cast("dict[object, object]", stored)
+
+
 def strings(values: Iterable[object]) -> bool:
     """Whether all of these are strings, not of a subclass."""
     return all(type(value) is str for value in values)
@@ -147,14 +169,17 @@ def encode_str(value: object, /) -> JSON:
     return [*_SPLIT.split(value)]
 
 
+def _pieces(stored: object) -> list[str]:
+    return cast("list[str]", stored) if type(stored) is list else []
+
+
 def decode_str(stored: object, _: object = None, /) -> str:
     """Restore a string."""
     if type(stored) is str:
         return stored
-    if type(stored) is list and stored and all(type(piece) is str for piece in stored):
-        value = "".join(cast("list[str]", stored))
-        if encode_str(value) == stored:
-            return value
+    pieces = _pieces(stored)
+    if pieces and strings(pieces) and encode_str(value := "".join(pieces)) == pieces:
+        return value
     raise wrong("str", stored)
 
 
@@ -207,12 +232,14 @@ def _encode_timedelta(value: object, /) -> JSON:
 
 
 def _decode_timedelta(stored: object, _: object = None, /) -> object:
-    if type(stored) is list and [*map(type, stored)] == [int, int, int]:
+    parts = items_of(stored)
+    if [*map(type, parts)] == [int, int, int]:
+        days, seconds, microseconds = cast("list[int]", parts)
         try:
-            value = timedelta(*cast("list[int]", stored))
+            value = timedelta(days, seconds, microseconds)
         except OverflowError:
             raise CodecError("no timedelta is as long") from None
-        if _encode_timedelta(value) == stored:
+        if _encode_timedelta(value) == parts:
             return value
     raise CodecError("expected the days, seconds and microseconds of a timedelta")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
+from types import GenericAlias
 from typing import Literal, TypeAlias, Union
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -68,6 +69,11 @@ LEAVES: list[Typed] = [
 HASHABLE = [leaf for leaf in LEAVES if leaf[0] not in (Decimal, Doctor)]
 
 
+def of(kind: type, *arguments: object) -> object:
+    """Give a generic type with these arguments."""
+    return GenericAlias(kind, arguments)
+
+
 @st.composite
 def types(draw: st.DrawFn, depth: int = 3) -> Typed:
     """Draw a type, and what draws values of it."""
@@ -78,24 +84,24 @@ def types(draw: st.DrawFn, depth: int = 3) -> Typed:
     lists = st.lists(values, max_size=3)
     key, keys = draw(st.sampled_from(HASHABLE))
     if kind == 3:
-        return list[declared], lists
+        return of(list, declared), lists
     if kind == 4:
-        return tuple[declared, ...], lists.map(tuple)
+        return of(tuple, declared, ...), lists.map(tuple)
     if kind == 5:
-        return set[key], st.lists(keys, max_size=3).map(set)
+        return of(set, key), st.lists(keys, max_size=3).map(set)
     if kind == 6:
-        return frozenset[key], st.lists(keys, max_size=3).map(frozenset)
+        return of(frozenset, key), st.lists(keys, max_size=3).map(frozenset)
     if kind == 7:
-        return dict[key, declared], st.dictionaries(keys, values, max_size=3)
+        return of(dict, key, declared), st.dictionaries(keys, values, max_size=3)
     if kind == 8:
-        return Box[declared], st.builds(lambda item: Box(item=item), values)
+        return of(Box, declared), st.builds(lambda item: Box(item=item), values)
     if kind == 9:
-        return Pair[declared], st.builds(Pair, values, lists)
+        return of(Pair, declared), st.builds(Pair, values, lists)
     if kind == 10:
-        return Keyed[declared], st.builds(lambda item: {"key": item}, values)
+        return of(Keyed, declared), st.builds(lambda item: {"key": item}, values)
     other, others = draw(types(depth - 1))
     if kind == 11:
-        return tuple[declared, other], st.builds(lambda *both: both, values, others)
+        return of(tuple, declared, other), st.builds(lambda *both: both, values, others)
     both: object = Union[declared, other, None]  # noqa: UP007 - not known before
     return both, st.one_of(values, others, st.just(None))
 

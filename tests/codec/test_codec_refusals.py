@@ -5,8 +5,10 @@ from __future__ import annotations
 import abc
 import collections
 import dataclasses
+import functools
 import importlib.resources
 import io
+import operator
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -14,14 +16,17 @@ from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum, Flag
 from pathlib import Path, PosixPath, PurePath, PurePosixPath, PureWindowsPath, WindowsPath
-from typing import (
+from types import GenericAlias
+from typing import (  # noqa: UP035 - the old way to write it
     Annotated,
     Any,
     Generic,
+    List,
     Literal,
     Protocol,
     TypeVarTuple,
-    Union,
+    Unpack,
+    cast,
 )
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -53,6 +58,7 @@ from codec_answers import (
     T,
     Untyped,
 )
+from typing_extensions import override
 
 from reflow._codec import CodecError, UnsupportedTypeError, value_codec
 
@@ -76,13 +82,16 @@ class Chief(Doctor):
 class Zone(tzinfo):
     """A zone that only this program knows."""
 
+    @override
     def utcoffset(self, when: datetime | None) -> timedelta:
         """Give no offset."""
         return timedelta()
 
+    @override
     def dst(self, when: datetime | None) -> None:
         """Know nothing."""
 
+    @override
     def tzname(self, when: datetime | None) -> str:
         """Give a name."""
         return "here"
@@ -94,7 +103,7 @@ class Empty(Flag):
 
 def without(kind: type, **fields: object) -> object:
     """Make an instance whose `__init__` didn't run."""
-    made = object.__new__(kind)
+    made: object = object.__new__(kind)
     for name, value in fields.items():
         object.__setattr__(made, name, value)
     return made
@@ -123,7 +132,7 @@ VALUES: list[tuple[object, list[object]]] = [
     (timedelta, [1, 1.0]),
     (Path, ["a", PurePosixPath("a")]),
     (PurePath, [Path("a")]),
-    (Plan, [Colour.RED, "BASIC", 1]),
+    (Plan, [Colour.RED, "BASIC", 1, without(Plan, _name_="BASIC", _value_=1)]),
     (Colour, ["r", Plan.BASIC]),
     (Access, [1, Bits.ONE]),
     (Literal[1, "a"], [True, 1.0, 2, "b", Text("a"), None, []]),
@@ -151,11 +160,11 @@ VALUES: list[tuple[object, list[object]]] = [
     (Node, [Node(1, [Node("a", [])])]),  # type: ignore[arg-type]
     (Person, [Doctor("a"), attrs.evolve(Person("a"), name=1)]),  # type: ignore[arg-type]
     (Point, [(1, 2.0), Point("a"), tuple.__new__(Point, [1])]),  # type: ignore[arg-type]
-    (Pair[int], [Pair("a", []), Pair(1, ["a"])]),
+    (Pair[int], [Pair("a", []), Pair[object](1, ["a"])]),
     (Movie, [{}, {"title": 1}, {"title": "a", "more": 1}, {Text("title"): "a"}, Doctor("a")]),
     (Options, [{"name": "a", "seen": 1}]),
     (Account, [Account.model_construct(owner=1), Doctor("a"), Account.model_construct({"more"})]),
-    (Numbers, [Numbers.model_construct(["a"])]),
+    (Numbers, [Numbers.model_construct(cast("list[int]", ["a"]))]),
     (Card[int], [Card("a", "b"), Counted(count=1)]),
     (pydantic.SecretStr, [pydantic.SecretStr("a"), "a", None]),
     (pydantic.HttpUrl, ["https://example.org", 1]),
@@ -199,6 +208,7 @@ STORED: list[tuple[object, list[object]]] = [
             "2024-01-01T00:00:00+00:00[Europe/Berlin]",
             "2024-01-01T00:00:00[../etc/passwd]",
             "2024-01-01T00:00:00]",
+            "2024-01-01T00:00:00[",
         ],
     ),
     (time, ["1", "01:00", "01:00:00Z", "25:00:00", 1]),
@@ -289,12 +299,12 @@ class WithNew:
 
 
 @dataclasses.dataclass
-class Loose:
+class Loose:  # type: ignore[explicit-any] # on purpose
     """Four of its fields can't be stored."""
 
     good: int
-    anything: Any
-    items: list
+    anything: Any  # type: ignore[explicit-any] # on purpose
+    items: list  # type: ignore[type-arg] # on purpose
     later: Nowhere  # type: ignore[name-defined] # noqa: F821
     nested: dict[str, list[object]]
 
@@ -303,22 +313,22 @@ class Loose:
 class Bare:
     """A field without a type."""
 
-    x = attrs.field()
+    x = attrs.field()  # type: ignore[var-annotated] # on purpose
 
 
-class Hidden(pydantic.BaseModel):
+class Hidden(pydantic.BaseModel):  # type: ignore[explicit-any] # what pydantic makes of it
     """A private attribute without a type."""
 
     _state = pydantic.PrivateAttr(default=1)
 
 
-class Unfinished(pydantic.BaseModel):
+class Unfinished(pydantic.BaseModel):  # type: ignore[explicit-any] # what pydantic makes of it
     """A field of a class that doesn't exist."""
 
     x: Nowhere  # type: ignore[name-defined] # noqa: F821
 
 
-class Grown(pydantic.BaseModel, Generic[T]):
+class Grown(pydantic.BaseModel, Generic[T]):  # type: ignore[explicit-any] # what pydantic makes of it
     """A generic model."""
 
     item: T
@@ -340,7 +350,10 @@ class Custom:
         raise NotImplementedError
 
 
-Broken = typing_extensions.TypeAliasType("Broken", "list[Nowhere]")  # noqa: F821 - on purpose
+Broken = typing_extensions.TypeAliasType(
+    "Broken",
+    "list[Nowhere]",  # type: ignore[name-defined] # noqa: F821 - on purpose
+)
 UntypedPair = collections.namedtuple("UntypedPair", "x y")  # noqa: PYI024 - the old way
 
 REFUSED: list[tuple[object, list[str]]] = [
@@ -350,6 +363,7 @@ REFUSED: list[tuple[object, list[str]]] = [
     (dict[str, Any], ["dict[...] value: typing.Any can't be decoded back"]),
     (list[object], ["list[...] item: object can't be decoded back: declare what it is"]),
     (tuple[int, object], ["tuple[...] item 1: object can't"]),
+    (List, ["list can't be decoded back: say what it holds"]),  # noqa: UP006 - the old way
     (tuple, ["tuple can't be decoded back: say what it holds"]),
     (collections.abc.Sequence, ["collections.abc.Sequence can't be decoded back: say what it"]),
     (Callable[[int], str], ["can't be decoded back"]),
@@ -367,7 +381,7 @@ REFUSED: list[tuple[object, list[str]]] = [
     (Text, ["Text can't be decoded back: it is a subclass of str"]),
     (collections.OrderedDict[str, int], ["can't be decoded back"]),
     (tuple[int, *tuple[str, ...]], ["tuple[...] item 1: "]),
-    (tuple[*Ts], ["tuple[...] item 0: "]),
+    (GenericAlias(tuple, (Unpack[Ts],)), ["tuple[...] item 0: "]),
     (WithInitVar, ["WithInitVar can't be decoded back: its __init__ can't be called"]),
     (WithNew, ["WithNew can't be decoded back: it has a `__new__` of its own"]),
     (Bare, ["Bare.x: it has no annotation"]),
@@ -446,10 +460,12 @@ def test_a_subclass_is_refused_with_advice() -> None:
 class Mean:
     """It fails however it is looked at."""
 
+    @override
     def __eq__(self, other: object) -> bool:
         """Fail."""
         raise RuntimeError("secret")
 
+    @override
     def __hash__(self) -> int:
         """Fail."""
         raise RuntimeError("secret")
@@ -460,6 +476,7 @@ class MeanColour(Enum):
 
     RED = 1
 
+    @override
     def __hash__(self) -> int:
         """Fail once it is made."""
         if hasattr(MeanColour, "armed"):
@@ -512,7 +529,7 @@ def test_two_types_of_one_name_make_no_union() -> None:
     def local(kind: type) -> type:
         return dataclasses.make_dataclass("Local", [("x", kind)])
 
-    declared = Union[local(int), local(str)]  # noqa: UP007 - not known before
+    declared = functools.reduce(operator.or_, [local(int), local(str)])
     with pytest.raises(UnsupportedTypeError, match="two different types in it are called"):
         value_codec(declared)
 
@@ -540,11 +557,12 @@ class Exhausted:
             raise RecursionError
 
 
-class ExhaustedModel(pydantic.BaseModel):
+class ExhaustedModel(pydantic.BaseModel):  # type: ignore[explicit-any] # what pydantic makes of it
     """Its `model_post_init` needs too much stack."""
 
     x: int
 
+    @override
     def model_post_init(self, context: object, /) -> None:
         """Fail from 1 on."""
         if self.x:

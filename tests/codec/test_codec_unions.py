@@ -25,8 +25,8 @@ ROWS: list[tuple[object, object, object]] = [
     (date | str, "2024-01-01", {"str": "2024-01-01"}),
     (list[int] | list[str], ["1"], {"list[str]": ["1"]}),
     (list[int] | list[str], [], {"list[int]": []}),
-    (Literal[1] | int, 1, {"Literal[1]": 1}),
-    (Literal[1] | int, 2, {"int": 2}),
+    (Literal[1] | int, 1, {"Literal[1]": 1}),  # noqa: PYI051 - the member is found by its value
+    (Literal[1] | int, 2, {"int": 2}),  # noqa: PYI051 - likewise
     (Literal["a", None] | int, None, None),  # noqa: PYI061 - the other way to write it
     (Colour | str, Colour.RED, {"codec_answers.Colour": "RED"}),
     (Movie | Options, {"name": "a"}, {"codec_answers.Options": {"name": "a"}}),
