@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -155,6 +157,16 @@ def test_narrow_output(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert main(["journal", "list", url]) == 0
         output.seek(0)
         assert "Zo\\xeb\\n  " in output.read()
+
+
+def test_nobody_reads_the_output(url: str) -> None:
+    """A pipe that ends early, as with `head`, is no traceback."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-W", "error", "-m", "reflow", "journal", "list", url]
+    with os.fdopen(writing, "wb") as output:
+        done = subprocess.run(command, check=False, stdout=output, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (1, b"")
 
 
 def test_ctrl_c(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from contextlib import contextmanager
 from datetime import UTC
@@ -60,10 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with opened(options.url) as journal:
             lines = anyio.run(options.run, journal, options.key)
-    except JournalError as error:
+    except (JournalError, OSError) as error:
         print(f"python -m reflow journal: {shown(str(error))}", file=sys.stderr)  # noqa: T201 - as commands do
         return 1
-    print(*map(encodable, lines), sep="\n")  # noqa: T201 - likewise
+    try:
+        print(*map(encodable, lines), sep="\n", flush=True)  # noqa: T201 - likewise
+    except BrokenPipeError:
+        # Nobody reads on, like `head` after ten lines. Without this, Python would try once more
+        # at its end (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 
