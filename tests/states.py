@@ -37,6 +37,8 @@ def _copy(value: object) -> object:
 
 def naive_next(machine: Machine) -> int:
     """Find the next step as the rules say it, without any index."""
+    if machine.first >= 0:
+        return machine.first
     unsettled = [i for i in range(len(machine.status)) if not machine.settled(i)]
     queue = machine.queue()
     if not queue:

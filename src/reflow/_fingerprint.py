@@ -50,12 +50,13 @@ class Fingerprint:
 
     def stored(self) -> list[Stored]:
         """Give the steps as they stand in a row; what is usual is left out."""
-        return [
-            {"id": step.id, "type": step.type}
-            | ({"depends_on": list(step.depends_on)} if step.depends_on else {})
-            | {flag: True for flag in _FLAGS if flag in step.flags}
-            for step in self.steps
-        ]
+        stored: list[Stored] = []
+        for step in self.steps:
+            data: Stored = {"id": step.id, "type": step.type}
+            if step.depends_on:
+                data["depends_on"] = list(step.depends_on)
+            stored.append(data | dict.fromkeys(filter(step.flags.__contains__, _FLAGS), True))
+        return stored
 
     def plan(self) -> Plan:
         """Make the tables of the flow as it was declared then; its steps can't be run."""
@@ -81,6 +82,8 @@ class Fingerprint:
 
     def differences(self, now: Fingerprint) -> list[str]:
         """Say, a sentence each, what has changed from this declaration to another."""
+        if self == now:
+            return []
         before_by_id = {step.id: step for step in self.steps}
         now_by_id = {step.id: step for step in now.steps}
         found = [f"step {name!r} is gone" for name in before_by_id if name not in now_by_id]

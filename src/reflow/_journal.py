@@ -132,11 +132,11 @@ class MemoryJournal:
             JournalConflictError: if they don't follow the rows that are there.
         """
         await _checkpoint()
-        stored = self._runs.get(key, [])
-        if [row.sequence for row in rows] != [*range(len(stored), len(stored) + len(rows))]:
-            message = f"key {key!r} has {len(stored)} rows: row {rows[0].sequence} can't follow"
+        stored = len(self._runs.get(key, ()))
+        if [row.sequence for row in rows] != [*range(stored, stored + len(rows))]:
+            message = f"key {key!r} has {stored} rows: row {rows[0].sequence} can't follow"
             raise JournalConflictError(message)
-        self._runs[key] = [*stored, *rows]
+        self._runs.setdefault(key, []).extend(rows)
 
     async def runs(self) -> Sequence[StoredRun]:
         """Give every key with where its run stands; see `Journal.runs`."""

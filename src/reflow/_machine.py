@@ -46,7 +46,6 @@ class Machine(Order):
         "fresh",
         "last",
         "log",
-        "readers",
     )
 
     def __init__(self, plan: Plan, log: list[e.Event] | None = None) -> None:
@@ -55,8 +54,6 @@ class Machine(Order):
         self.log = log
         # The last settled outcome, where the recorded one isn't it.
         self.last: Final[dict[int, tuple[int, object]]] = {}
-        # Whose conditions read a step.
-        self.readers: Final[dict[int, set[int]]] = {}
         # The always-ask steps (negated) that are not stale yet.
         self.fresh: Final[list[int]] = []
 
@@ -66,8 +63,7 @@ class Machine(Order):
         """A run with a journal begins, or what another process left of it goes on."""
         self.phase = RunState.PREPARED
         if self.active >= 0:
-            self.recovered.add(self.active)
-            self.leave(self.active)
+            self.suspend(self.active)
         self.restore_visits(event.visits)
         for i in map(self.plan.ids.__getitem__, event.again):
             if self.status[i] == DONE and not self.plan.sensitive[i]:
@@ -78,6 +74,9 @@ class Machine(Order):
                 self.values[i] = NOTHING if self.plan.sensitive[i] else self.values[i]
                 self._keep(i, PENDING, None, 0)
             self.recovered.add(i)
+        if event.again and self.first >= 0:
+            # It may need what these give.
+            self.give_way()
         if self.log is not None:
             self.log.insert(0, event)
 
@@ -109,7 +108,7 @@ class Machine(Order):
             raise self.illegal("StepEntered", i)
         asked, reason = False, _FIRST
         if self.visits[i] or self.marks[i] or self.requested or self.detour:
-            asked = self.is_queued(i)
+            asked = self.is_queued(i) or (i == self.first and self.on_detour)
             self.unqueue(i)
             self.merge()
             reason = self.reason(i, asked=asked)
@@ -118,7 +117,7 @@ class Machine(Order):
         self.active = i
         self.on_detour = asked
         self.outdated = 0
-        self.ready = -1
+        self.ready = self.first = -1
         if self.log is not None:
             self.log.append(e.StepEntered(self.plan.names[i], self.visits[i], reason))
         return reason
@@ -251,10 +250,6 @@ class Machine(Order):
         doesn't hold, or raised, the step settles with the `skip` or `fail` that follows.
         """
         read = tuple(read)
-        for needed in self.reads.get(i, ()):
-            self.readers[needed].discard(i)
-        for needed in read:
-            self.readers.setdefault(needed, set()).add(i)
         self.note_reads(i, read)
         conclusive = all(self.settled(needed) for needed in read)
         met = conclusive and holds is True
@@ -310,6 +305,7 @@ class Machine(Order):
     def _settle(self, i: int, status: int, value: object = None, *, stale: int = 0) -> None:
         self.last.pop(i, None)
         self.recovered.discard(i)
+        self.first = -1 if i == self.first else self.first
         self._keep(i, status, value, self.marks[i] & IN_DOUBT | stale)
 
     def _keep(self, i: int, status: int, value: object, marks: int) -> None:
@@ -339,12 +335,13 @@ class Machine(Order):
     def _spread(self, i: int) -> None:
         """Mark what is based on an outcome that changed: only that, and only once."""
         # Nothing behind these has an outcome yet, or is about to have one.
-        reached = max(self.frontier, self.ahead, self.active)
+        reached = max(self.frontier, self.ahead, self.active, self.first)
         based = list(takewhile(reached.__ge__, self.plan.dependents[i]))
         while self.fresh and -self.fresh[0] > i:
             based.append(-heappop(self.fresh))
-        if self.active > i and self.plan.always_ask[self.active]:
-            based.append(self.active)
+        current = max(self.active, self.first)
+        if current > i and self.plan.always_ask[current]:
+            based.append(current)
         stale = [j for j in sorted(set(based)) if self._make_stale(j)]
         doubtful = [j for j in sorted(self.readers.get(i, ())) if self._make_doubtful(j)]
         if self.log is not None and (stale or doubtful):
@@ -358,11 +355,12 @@ class Machine(Order):
         if marked:
             self.marks[j] |= STALE
             self.unsettle(j)
-        if j != self.active:
-            return marked
-        # Its visit goes by what was: whatever it still returns is stale.
-        marked = marked or not self.outdated & STALE
-        self.outdated |= STALE
+        if j == self.first:
+            self.give_way()
+        elif j == self.active:
+            # Its visit goes by what was: whatever it still returns is stale.
+            marked = marked or not self.outdated & STALE
+            self.outdated |= STALE
         return marked
 
     def _make_doubtful(self, j: int) -> bool:
@@ -370,9 +368,11 @@ class Machine(Order):
             return False
         self.marks[j] |= IN_DOUBT
         self.unsettle(j)
-        if j == self.ready:
+        if j == self.first:
+            self.give_way()
+        elif j == self.ready:
             self.ready = -1
-        if j == self.active:
+        elif j == self.active:
             self.outdated |= IN_DOUBT
         return True
 

@@ -41,10 +41,12 @@ class Order(Record):
         "clean",
         "closed",
         "detour",
+        "first",
         "frontier",
         "on_detour",
         "outdated",
         "phase",
+        "readers",
         "reads",
         "ready",
         "recovered",
@@ -68,13 +70,16 @@ class Order(Record):
         self.attempts: Final[dict[int, int]] = {}
         # The steps whose latest visit ended with the process that ran it.
         self.recovered: Final[set[int]] = set()
-        # Whether the active visit serves a request.
+        # The one of these whose visit was under way: nothing has come before it since.
+        self.first = -1
+        # Whether the active visit, or that one, serves a request.
         self.on_detour = False
         # What the inputs of the active visit did since it began: STALE, IN_DOUBT.
         self.outdated = 0
-        # The step whose condition was just met, and what the conditions read.
+        # The step whose condition was just met, what the conditions read, and which read it.
         self.ready = -1
         self.reads: Final[dict[int, tuple[int, ...]]] = {}
+        self.readers: Final[dict[int, set[int]]] = {}
         # Before the frontier only the steps in this heap can be unsettled, and behind the latest
         # step that was ever ahead of it none has an outcome.
         self.frontier = 0
@@ -86,6 +91,8 @@ class Order(Record):
 
     def next(self) -> int:
         """Give the step whose turn it is; -1 when the run is complete."""
+        if self.first >= 0:
+            return self.first
         if self.requested or self.detour:
             head = next(iter(self.requested)) if self.requested else next(reversed(self.detour))
             # Inputs stand before what needs them, so a head with nothing open before it is free.
@@ -158,6 +165,8 @@ class Order(Record):
             if i not in self.requested:
                 self.unqueue(i)
                 self.requested[i] = None
+        if self.first >= 0:
+            self.give_way()
 
     def unqueue(self, i: int) -> None:
         """Take a step out of the detour, wherever it stands."""
@@ -181,6 +190,24 @@ class Order(Record):
         self.attempts.setdefault(i, self.visits[i])
         if self.on_detour and i not in self.requested:
             self.detour[i] = None
+
+    def suspend(self, i: int) -> None:
+        """The active visit ended with its process: its step comes first, if nothing came between.
+
+        Whatever the visit was for, a person is in the middle of it.
+        """
+        self.recovered.add(i)
+        if self.wants_interruption():
+            self.leave(i)
+        else:
+            self.active = -1
+            self.attempts.setdefault(i, self.visits[i])
+            self.first = self.ready = i
+
+    def give_way(self) -> None:
+        """What would have interrupted the visit happened before its step was entered again."""
+        i, self.first, self.ready = self.first, -1, -1
+        self.leave(i)
 
     def restore_visits(self, visits: Iterable[tuple[str, int, int]]) -> None:
         """Go on counting from an earlier declaration: by id, visits and the attempt's first."""
@@ -208,6 +235,10 @@ class Order(Record):
         self.reads[i] = read
         if before == read:
             return
+        for needed in before:
+            self.readers[needed].discard(i)
+        for needed in read:
+            self.readers.setdefault(needed, set()).add(i)
         self.clean.clear()
         waiting = self.waiting
         if waiting is not None and before:

@@ -94,7 +94,8 @@ class Recording:
             try:
                 text = self._rows.write(event, machine.is_sensitive, fresh=fresh)
             except CodecError as exc:
-                # It was changed after it was checked.
+                # It was changed after it was checked. Without its row the next ones mean nothing.
+                self._over = True
                 raise self._refused(str(getattr(event, "step", "")), exc) from exc
             self._pending.append((datetime.now(UTC), text))
 

@@ -243,26 +243,32 @@ def _truth(stored: object) -> bool:
 
 
 def _names(stored: object) -> tuple[str, ...]:
+    return tuple(map(_text, _list(stored, "a list of ids")))
+
+
+def _list(stored: object, wanted: str) -> list[object]:
     if isinstance(stored, list):
-        return tuple(map(_text, cast("list[object]", stored)))
-    raise _damaged("a list of ids", stored)
+        return cast("list[object]", stored)
+    raise _damaged(wanted, stored)
 
 
 def _visits(stored: object) -> tuple[tuple[str, int, int], ...]:
     visits: list[tuple[str, int, int]] = []
-    for item in cast("list[object]", stored if isinstance(stored, list) else [None]):
-        match item:
-            case [name, number, attempt]:
-                visits.append((_text(name), _number(number), _number(attempt)))
-            case _:
-                raise _damaged("a list of visits", item)
+    for item in _list(stored, "a list of visits"):
+        parts = _list(item, "a list of visits")
+        if len(parts) != 3:
+            raise _damaged("a list of visits", item)
+        visits.append((_text(parts[0]), _number(parts[1]), _number(parts[2])))
     return tuple(visits)
 
 
 def _recovered(stored: object) -> RecoveredFailure:
-    if isinstance(stored, dict) and stored.keys() == {"type", "message", "traceback"}:
-        return RecoveredFailure(**{key: _text(text) for key, text in stored.items()})
-    raise _damaged("a failure", stored)
+    if not isinstance(stored, dict):
+        raise _damaged("a failure", stored)
+    data = cast("Stored", stored)
+    if data.keys() != {"type", "message", "traceback"}:
+        raise _damaged("a failure", data)
+    return RecoveredFailure(*(_text(data[name]) for name in ("type", "message", "traceback")))
 
 
 def _damaged(wanted: str, stored: object) -> ValueError:

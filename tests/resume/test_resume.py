@@ -127,7 +127,7 @@ async def test_a_detour_survives() -> None:
 
 
 async def test_stale_marks_survive() -> None:
-    """What went stale before the process died is asked again after it."""
+    """What went stale is asked again, after the step that the person was in the middle of."""
     journal, log = MemoryJournal(), Log()
     flow = Flow("f")
     a = add(flow, "a")
@@ -143,7 +143,7 @@ async def test_stale_marks_survive() -> None:
     made_stale = next(i for i, row in enumerate(rows) if "StepsMadeStale" in row.event)
     left = await journal_of(rows[: made_stale + 1])
     results = await flow.run(journal=left, key=KEY, observers=[log])
-    assert log.visits == ["b 2 stale", "c 2 recovered"]
+    assert log.visits == ["c 2 recovered", "b 2 stale"]
     assert results[a] == "new"
 
 

@@ -15,7 +15,10 @@ from reflow import (
     Failed,
     Flow,
     GoBackError,
+    Journal,
+    JournalRow,
     LoggingObserver,
+    MemoryJournal,
     Observer,
     Outcome,
     Pending,
@@ -29,8 +32,11 @@ from reflow import (
     StepCompleted,
     StepDecorator,
     StepState,
+    StoredRun,
     Visit,
 )
+from reflow.journal import PostgresJournal, SQLiteJournal, open_journal
+from reflow.testing import check_journal
 
 
 class Console:
@@ -210,6 +216,26 @@ async def use() -> None:
         assert_type(error.results, Results)
     except GoBackError as error:
         assert_type(dict(error.refused), dict[str, str])
+
+
+async def keep(journals: list[Journal]) -> None:
+    """Keep runs in journals."""
+    with SQLiteJournal("intake.db", synchronous="normal") as sqlite:
+        journals.append(sqlite)
+    journals += [MemoryJournal(), PostgresJournal("postgresql:///intake", patience=5)]
+    journals.append(open_journal("sqlite:///intake.db"))
+    for journal in journals:
+        run = intake.prepare(Console(), journal=journal, key="call-42", on_change="keep")
+        assert_type(run, Run)
+        assert_type(await Flow("no deps").run(journal=journal, key="call-42"), Results)
+        for stored in await journal.runs():
+            assert_type(stored, StoredRun)
+            assert_type(stored.state, RunState)
+            assert_type(stored.active, str | None)
+        for row in await journal.read("call-42"):
+            assert_type(row, JournalRow)
+        assert_type(await journal.forget("call-42"), int)
+    await check_journal(MemoryJournal)
 
 
 def generic(flow: Flow[Console], act: Callable[[Visit[Console]], Awaitable[bytes]]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reflow import Done, Flow, Outcome, Results, Run, Step, Visit
+from reflow import Done, Flow, MemoryJournal, Outcome, Results, Run, Step, Visit
 
 plain = Flow("plain")
 with_deps = Flow[int]("with deps")
@@ -37,6 +37,14 @@ async def missing() -> None:
     with_deps.prepare()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]  # no deps
     with_deps.prepare("1")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # not an int
     plain.run()  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]  # not awaited
+
+
+async def keep() -> None:
+    """Keep a run in what is no journal, or say something else than what to do on a change."""
+    journal = MemoryJournal()
+    await plain.run(journal="intake.db", key="a")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # no journal
+    await plain.run(journal=journal, key=42)  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # no str
+    plain.prepare(journal=journal, key="a", on_change="ask")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]  # neither
 
 
 @plain.step("c")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # another flow's visit
