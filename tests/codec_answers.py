@@ -246,6 +246,7 @@ class Account(pydantic.BaseModel):  # type: ignore[explicit-any] # what pydantic
     age: Annotated[int, pydantic.Field(ge=0)] = 0
     site: pydantic.HttpUrl | None = None
     doctors: list[Doctor] = []
+    since: pydantic.AwareDatetime | None = None
     _visits: int = 0
 
     @property
@@ -439,6 +440,7 @@ EXAMPLES: list[tuple[object, list[object]]] = [
         Account,
         [
             Account(holder="Ada", email="ada@example.org", age=3),
+            Account.model_validate({"since": "2024-01-01T00:00:00+05:30"}),
             Account(site=pydantic.HttpUrl("https://example.org"), doctors=[Doctor("Who")]),
         ],
     ),

@@ -15,8 +15,9 @@ SOURCE = Path(reflow.__file__).parent
 ORDER = (
     *("_compat", "_errors", "_step", "_events", "_states", "_results", "_order", "_machine"),
     *("_replay", "_journal"),
-    *("_codec_types", "_codec_values", "_codec_classes", "_codec_pydantic", "_codec_choices"),
-    *("_codec_containers", "_codec", "_fingerprint", "_rows", "_resuming", "_conditions"),
+    *("_codec_types", "_codec_hooks", "_codec_times", "_codec_values", "_codec_classes"),
+    *("_codec_pydantic", "_codec_choices", "_codec_containers", "_codec", "_fingerprint"),
+    *("_rows", "_resuming", "_conditions"),
     *("_cancellation", "_recording", "_requests", "_endings", "_run", "_flow", "_logging"),
 )
 THIRD_PARTY = {

@@ -20,16 +20,17 @@ from . import _codec_classes as classes
 from . import _codec_containers as containers
 from . import _codec_pydantic as models
 from ._codec_classes import class_of, refused
+from ._codec_hooks import JSON as JSON
+from ._codec_hooks import CodecError as CodecError
+from ._codec_hooks import Hooks
 from ._codec_types import Unresolved, canonical, is_union, text_of
 from ._codec_types import UnsupportedTypeError as UnsupportedTypeError
 from ._codec_types import declared_type as declared_type
-from ._codec_values import JSON as JSON
-from ._codec_values import LEAVES, Hooks
-from ._codec_values import CodecError as CodecError
+from ._codec_values import LEAVES
 
 if TYPE_CHECKING:
     from ._codec_classes import Part
-    from ._codec_values import Decode, Encode
+    from ._codec_hooks import Decode, Encode
 
 # Deeper values could be encoded, but perhaps not decoded where more is on the stack.
 _DEPTH: Final = 200
@@ -148,14 +149,19 @@ class _Builder:
         self._places.append(place)
         try:
             return self._hooks_of(canonical(declared))
+        except RecursionError:
+            raise
         except UnsupportedTypeError as error:
-            places = [place for place in self._places if place]
-            for reason in error.reasons:
-                self.reasons[": ".join([*places, reason])] = None
-            # Never used: no codec is made.
-            return Hooks()
+            reasons = error.reasons
+        except Exception as error:  # noqa: BLE001 - a class may be made so that anything fails
+            reasons = (f"it can't be looked at: {text_of(type(error))}: {error}",)
         finally:
+            places = [place for place in self._places if place]
             self._places.pop()
+        for reason in reasons:
+            self.reasons[": ".join([*places, reason])] = None
+        # Never used: no codec is made.
+        return Hooks()
 
     def _hooks_of(self, kind: object) -> Hooks:
         if isinstance(kind, Unresolved):

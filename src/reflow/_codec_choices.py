@@ -7,9 +7,10 @@ from types import NoneType
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args, get_origin
 
 from ._codec_classes import class_of, refused
+from ._codec_hooks import JSON, CodecError, Hooks, entries_of, items_of, wrong
 from ._codec_pydantic import is_pydantic_only
 from ._codec_types import literal_text, text_of
-from ._codec_values import JSON, LEAVES, PATHS, CodecError, Hooks, entries_of, items_of, wrong
+from ._codec_values import LEAVES, PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +35,8 @@ def enum_hooks(declared: object, _: Part) -> Hooks:
     """Give the hooks of an enum: a member is stored by its name, its value may be anything."""
     kind, text = cast("type[Enum]", declared), text_of(declared)
     members = kind.__members__
+    if not members:
+        raise refused(declared, "it has no members")
 
     def encode(value: object, /) -> JSON:
         if type(value) is not kind:
@@ -56,6 +59,8 @@ def enum_hooks(declared: object, _: Part) -> Hooks:
 def flag_hooks(declared: object, _: Part) -> Hooks:
     """Give the hooks of flags: the names of those that are set, and what is left as a number."""
     kind, text = cast("type[Flag]", declared), text_of(declared)
+    if not kind.__members__:
+        raise refused(declared, "it has no members")
     bits = {str(flag.name): _bits(flag) for flag in kind}
 
     def encode(value: object, /) -> JSON:

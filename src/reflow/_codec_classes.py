@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Protocol, cast, get_origin
 
 import attrs
 
+from ._codec_hooks import JSON, CodecError, Hooks, entries_of, strings, wrong
 from ._codec_types import FieldTypes, UnsupportedTypeError, canonical, qualifiers, text_of
-from ._codec_values import JSON, CodecError, Hooks, entries_of, strings, wrong
 from ._compat import annotations_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Union, cast, get_args
 
 from ._codec_choices import CLASSES
 from ._codec_classes import class_of
+from ._codec_hooks import JSON, CodecError, Hooks, entries_of, items_of, strings, wrong
 from ._codec_types import text_of
-from ._codec_values import JSON, CodecError, Hooks, entries_of, items_of, strings, wrong
 
 if TYPE_CHECKING:
     from ._codec_classes import Part

@@ -10,8 +10,8 @@ import sys
 from typing import TYPE_CHECKING, cast
 
 from ._codec_classes import class_of, fields_hooks, object_hooks, refused
+from ._codec_hooks import JSON, CodecError, Hooks, entries_of, items_of, strings, wrong
 from ._codec_types import FieldTypes, canonical, text_of
-from ._codec_values import JSON, CodecError, Hooks, entries_of, items_of, strings, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,8 +102,9 @@ def model_hooks(declared: object, part: Part) -> Hooks:
         attributes = vars(made) | cast("dict[str, object]", values["fields"])
         object.__setattr__(made, "__dict__", attributes)
         object.__setattr__(made, "__pydantic_fields_set__", set(cast("list[str]", values["set"])))
-        if hidden:
-            object.__setattr__(made, "__pydantic_private__", values["private"])
+        if hidden or not kind.__pydantic_root_model__:
+            private_values = values["private"] if hidden else None
+            object.__setattr__(made, "__pydantic_private__", private_values)
         if kind.model_config.get("extra") == "allow":
             object.__setattr__(made, "__pydantic_extra__", {})
 

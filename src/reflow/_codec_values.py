@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from ipaddress import (
     IPv4Address,
@@ -17,127 +17,23 @@ from ipaddress import (
 )
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from types import NoneType
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, TypeVar, cast, final
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from ._codec_hooks import JSON, CodecError, Hooks, items_of, strings, wrong
+from ._codec_times import read_datetime, read_time, write_datetime, write_time
 from ._codec_types import text_of
-from ._compat import override
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from datetime import tzinfo
+    from collections.abc import Callable
 
 T = TypeVar("T")
-
-JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
-"""What `json.dumps` takes, also with `allow_nan=False`, and `json.loads` gives back unchanged."""
 
 # What databases and other languages take for an integer; json itself would fail beyond some
 # thousand digits.
 _LARGE: Final = 2**63
 # In JSON a high surrogate before a low one is a single character.
 _SPLIT: Final = re.compile("(?<=[\ud800-\udbff])(?=[\udc00-\udfff])")
-_OFFSET: Final = "microseconds="
-_MARKED: Final = re.compile(r"([^\[]*)(\[fold=1\])?(?:\[([^\[\]]+)\])?")
-
-
-class CodecError(ValueError):
-    """A value is not of the type, or what is stored isn't. The value is not quoted."""
-
-    def __init__(self, reason: str) -> None:
-        """Keep the reason; whoever knows where it stands adds the place."""
-        super().__init__(reason)
-        self._places: list[str] = []
-
-    def at(self, place: str) -> CodecError:
-        """Add the place, in what holds it, of what the error is about."""
-        self._places.append(place)
-        return self
-
-    @override
-    def __str__(self) -> str:
-        """Say where, and what."""
-        reason = super().__str__()
-        return f"at {''.join(reversed(self._places))}: {reason}" if self._places else reason
-
-
-class Encode(Protocol):
-    """A hook that stores: refuses what is not exactly of its type."""
-
-    def __call__(self, value: object, /) -> JSON:
-        """Give what is stored for the value.
-
-        Raises:
-            CodecError: if the value isn't of the type.
-        """
-        ...
-
-
-class Decode(Protocol):
-    """A hook that restores; cattrs passes the type as well, which every hook knows."""
-
-    def __call__(self, stored: object, declared: object = None, /) -> object:
-        """Give the value for what is stored.
-
-        Raises:
-            CodecError: if no value of the type is stored so.
-        """
-        ...
-
-
-@final
-class Hooks:
-    """How values of one type are stored and restored.
-
-    They may be filled in later: a class may hold itself.
-    """
-
-    __slots__ = ("decode", "encode")
-
-    encode: Encode
-    decode: Decode
-
-    def __init__(self, encode: Encode | None = None, decode: Decode | None = None) -> None:
-        """Take the hooks, or wait for them."""
-        self.encode = encode or (lambda value, /: self.encode(value))
-        self.decode = decode or (lambda stored, declared=None, /: self.decode(stored, declared))
-
-
-def wrong(expected: str, value: object, declared: type = NoneType) -> CodecError:
-    """Say that a value is of another class than it should be."""
-    kind = type(value)
-    reason = f"expected {expected}, got {text_of(kind)}"
-    if declared in kind.__mro__ and kind is not bool:
-        reason += ", a subclass of it: declare a union, it would come back as another class"
-    return CodecError(reason)
-
-
-def items_of(stored: object) -> list[object]:
-    """Give the items of a stored list.
-
-    Raises:
-        CodecError: if it is none.
-    """
-    if type(stored) is not list:
-        raise wrong("list", stored)
-    return cast("list[object]", stored)
-
-
-def entries_of(stored: object) -> dict[object, object]:
-    """Give the keys and values of a stored object, or of a dict.
-
-    Raises:
-        CodecError: if it is none.
-    """
-    if type(stored) is not dict:
-        raise wrong("dict", stored, dict)
-    return cast("dict[object, object]", stored)
-
-
-def strings(values: Iterable[object]) -> bool:
-    """Whether all of these are strings, not of a subclass."""
-    return all(type(value) is str for value in values)
 
 
 def _encode_none(value: object, /) -> JSON:
@@ -275,77 +171,6 @@ def _write_decimal(value: Decimal) -> str:
     return str(value).replace("e", "E")
 
 
-def _marks(zone: tzinfo | None, fold: int) -> str:
-    """Give what the ISO format leaves out: which of two equal times, and the zone's name."""
-    mark = "[fold=1]" if fold else ""
-    if type(zone) is timezone:
-        offset = zone.utcoffset(None)
-        if zone.tzname(None) != timezone(offset).tzname(None):
-            raise CodecError("its timezone has a name of its own, which can't be stored")
-        if offset.microseconds:
-            mark += f"[{_OFFSET}{offset // timedelta.resolution}]"
-    elif type(zone) is ZoneInfo:
-        # A zone that was read from a file has none, or one that stands for nothing.
-        key = cast("str | None", zone.key)
-        try:
-            ZoneInfo(key or "")
-        except Exception:  # noqa: BLE001 - a key may be wrong in many ways
-            raise CodecError("its ZoneInfo can't be found by its key") from None
-        mark += f"[{key}]"
-    elif zone is not None:
-        raise CodecError(f"its zone is a {text_of(type(zone))}, not a timezone or a ZoneInfo")
-    return mark
-
-
-def _is_marked(zone: tzinfo | None) -> bool:
-    """Whether the zone is not written as ISO does.
-
-    The offset of a place may change with the next edition of the time zone database; and what is
-    smaller than a second is not always read as it was written.
-    """
-    if type(zone) is timezone:
-        return bool(zone.utcoffset(None).microseconds)
-    return zone is not None
-
-
-def _write_datetime(value: datetime) -> str:
-    zone = value.tzinfo
-    if zone is None and not value.fold:
-        return value.isoformat()
-    marks = _marks(zone, value.fold)
-    return (value.replace(tzinfo=None) if _is_marked(zone) else value).isoformat() + marks
-
-
-def _write_time(value: time) -> str:
-    marks = _marks(value.tzinfo, value.fold)
-    return (value.replace(tzinfo=None) if _is_marked(value.tzinfo) else value).isoformat() + marks
-
-
-def _unmarked(text: str) -> tuple[str, int, tzinfo | None]:
-    """Give what ISO reads, and what it leaves out."""
-    if (match := _MARKED.fullmatch(text)) is None:
-        raise ValueError
-    plain, fold, name = cast("tuple[str, str | None, str | None]", match.groups())
-    zone: tzinfo | None = None
-    if name is not None and name.startswith(_OFFSET):
-        zone = timezone(int(name.removeprefix(_OFFSET)) * timedelta.resolution)
-    elif name is not None:
-        zone = ZoneInfo(name)
-    return plain, 1 if fold else 0, zone
-
-
-def _read_datetime(text: str) -> datetime:
-    plain, fold, zone = _unmarked(text)
-    value = datetime.fromisoformat(plain).replace(fold=fold)
-    return value.replace(tzinfo=zone) if zone else value
-
-
-def _read_time(text: str) -> time:
-    plain, fold, zone = _unmarked(text)
-    value = time.fromisoformat(plain).replace(fold=fold)
-    return value.replace(tzinfo=zone) if zone else value
-
-
 def _path_hooks(declared: type[PurePath], kind: type[PurePath]) -> Hooks:
     def write(value: PurePath) -> str:
         text = str(value)
@@ -380,8 +205,8 @@ LEAVES: Final[dict[type, Hooks]] = {
     Decimal: _textual(Decimal, _write_decimal, Decimal),
     UUID: _textual(UUID, str, UUID),
     date: _textual(date, date.isoformat, date.fromisoformat),
-    datetime: _textual(datetime, _write_datetime, _read_datetime),
-    time: _textual(time, _write_time, _read_time),
+    datetime: _textual(datetime, write_datetime, read_datetime),
+    time: _textual(time, write_time, read_time),
     **{kind: _textual(kind, str, kind) for kind in _ADDRESSES},
 }
 """The hooks of classes without parts, by class."""
