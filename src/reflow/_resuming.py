@@ -102,7 +102,7 @@ class Resumer:
     def _parse(self, stored: Sequence[JournalRow]) -> tuple[int, list[Stored], Fingerprint]:
         """Read the rows' JSON; find where the declaration that counts now was written."""
         parsed: list[Stored] = []
-        start, fingerprint = 0, None
+        declared: list[tuple[int, Fingerprint]] = []
         for number, row in enumerate(stored):
             if row.sequence != number:
                 raise self._damaged(number, f"it is missing, row {row.sequence} comes next")
@@ -112,11 +112,10 @@ class Resumer:
                 raise self._damaged(number, str(exc)) from exc
             parsed.append(data)
             if found is not None:
-                start, fingerprint = number, found
-            if fingerprint is None:
-                raise self._damaged(0, "it doesn't say what flow this is a run of")
-        if fingerprint is None:
-            raise self._damaged(0, "it is missing")
+                declared.append((number, found))
+        if not declared or declared[0][0]:
+            raise self._damaged(0, "it doesn't say what flow this is a run of")
+        start, fingerprint = declared[-1]
         if fingerprint.flow != self._plan.flow:
             message = f"{self._place} can't be resumed: the key holds one of {fingerprint.flow!r}"
             raise JournalError(message)

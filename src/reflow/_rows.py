@@ -60,13 +60,19 @@ class Rows:
         """
         codecs: dict[str, ValueCodec | None] = {}
         faults: list[str] = []
+        # Making one takes about a millisecond, and many steps are of the same few classes. (What is
+        # not a class, like list[int], may have no hash.)
+        made: dict[type, ValueCodec] = {}
         for step in plan.steps:
             if step.sensitive:
                 codecs[step.id] = None
                 continue
             try:
                 declared = declared_type(unwrapped(options_of(step).function))
-                codecs[step.id] = value_codec(declared)
+                codec = made.get(declared) if isinstance(declared, type) else None
+                codecs[step.id] = codec = codec or value_codec(declared)
+                if isinstance(declared, type):
+                    made[declared] = codec
             except UnsupportedTypeError as exc:
                 place = f"step {step.id!r} of flow {plan.flow!r} can't be kept in a journal"
                 faults.extend(f"{place}: {reason}" for reason in exc.reasons)

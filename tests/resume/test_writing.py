@@ -257,6 +257,22 @@ async def test_native_cancellation_waits_for_a_write(backend_name: str) -> None:
     assert run.state is RunState.CANCELLED
 
 
+async def test_a_loop_that_is_closed_waits_for_nobody(backend_name: str) -> None:
+    """Every task is cancelled then, also the one that writes."""
+    if backend_name != "asyncio":
+        pytest.skip("task.cancel() is asyncio's")
+    slow = Slow(MemoryJournal(), at=1)
+    run = two_steps().prepare(journal=slow, key=KEY)
+    before = asyncio.all_tasks()
+    task = asyncio.ensure_future(run.drive())
+    await slow.begun.wait()
+    for other in asyncio.all_tasks() - before:
+        other.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await stored(slow.journal)) == 3
+
+
 async def test_an_answer_that_coincides_with_cancellation() -> None:
     """A step that returns in spite of it has given its answer: that is stored."""
     flow, journal = Flow("f"), MemoryJournal()
