@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, assert_never, final
 
 import attrs
 
@@ -257,6 +257,8 @@ def renew(machine: Machine, early: Iterable[e.Event]) -> None:
                 machine.answer(plan.ids[step], value)
             case e.StepSkipped(step=step):
                 machine.skip(plan.ids[step])
+            case _:
+                assert_never(event)
 
 
 def _known(machine: Machine, event: e.StepAnswered) -> bool:

@@ -159,7 +159,12 @@ except ImportError as exc:
 
 def test_what_the_import_leaves_alone() -> None:
     """Whoever needs no journal pays for none."""
-    program = "import sys, reflow; print(*sys.modules)"
+    program = """
+import sys
+before = {*sys.modules}
+import reflow
+print(*sys.modules.keys() - before)
+"""
     command = [sys.executable, "-c", program]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert not {"cattrs", "sqlite3", "psycopg", "json", "reflow.journal", "reflow._rows"} & {

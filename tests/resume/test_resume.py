@@ -532,3 +532,42 @@ async def test_an_input_of_the_recovered_step_changes(kind: str) -> None:
     assert log.visits[0] == "c 3 recovered"
     assert log.entered.count("d") == 1
     assert run.results[a] == "new"
+
+
+async def test_a_recovered_failure_is_stored_as_what_it_was() -> None:
+    """However often it is raised again, in whatever process; a group with all its members."""
+    journal, dead = MemoryJournal(), [True]
+    flow = Flow("f")
+    bad = add(flow, "bad", failing_on(1))
+
+    async def grouped(visit: Visit) -> str:
+        visit.run.results.raise_exceptions()
+        raise AssertionError
+
+    add(flow, "group", grouped)
+
+    async def act(visit: Visit) -> str:
+        if dead:
+            raise KilledError
+        try:
+            visit[bad]
+        except StepFailedError as exc:
+            assert exc.__cause__ is not None
+            raise exc.__cause__ from None
+        raise AssertionError
+
+    add(flow, "again", act)
+    left = await killed(flow.prepare(journal=journal, key=KEY, return_exceptions=True), journal)
+    dead.clear()
+    await flow.run(journal=left, key=KEY, return_exceptions=True)
+    results = await flow.run(journal=left, key=KEY, return_exceptions=True)
+    assert results.exceptions is not None
+    texts = [str(exc) for exc in results.exceptions.exceptions]
+    assert texts == [
+        "ValueError: 1",
+        "ExceptionGroup: failures in flow 'f' (1 sub-exception)",
+        "ValueError: 1",
+    ]
+    failure = results.exceptions.exceptions[1]
+    assert isinstance(failure, RecoveredFailure)
+    assert "raise ValueError(visit.number)" in failure.traceback
