@@ -157,17 +157,24 @@ class Recording:
     async def _write(self, rows: list[JournalRow]) -> None:
         numbers = sorted({rows[0].sequence, rows[-1].sequence})
         place = f"{self.place}, rows {' to '.join(map(str, numbers))} can't be written"
-        unknown = False
+        tried = False
+
+        async def is_stored() -> bool:
+            stored = await self._journal.read(self._key, rows[0].sequence)
+            return bool(stored) and stored[0].writer == self._writer
 
         async def attempt() -> None:
-            nonlocal unknown
-            if unknown:
-                # The last try may have been stored after all: see, and never write blindly.
-                stored = await self._journal.read(self._key, rows[0].sequence)
-                if stored and stored[0].writer == self._writer:
-                    return
-            unknown = True
-            await self._journal.append(self._key, rows)
+            nonlocal tried
+            # An earlier try may have been stored after all: see, and never write blindly. It may
+            # even be stored while this looks the other way.
+            again, tried = tried, True
+            if again and await is_stored():
+                return
+            try:
+                await self._journal.append(self._key, rows)
+            except JournalConflictError:
+                if not (again and await is_stored()):
+                    raise
 
         try:
             await self._patiently(attempt, place)

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 import pytest
 from anyio.lowlevel import checkpoint
 from journals import KEY, Passing, Slow, Unreliable, kinds, state_of_run, stored
@@ -16,6 +17,7 @@ from reflow import (
     Flow,
     JournalConflictError,
     JournalError,
+    JournalUnavailableError,
     MemoryJournal,
     RunFinishedError,
     RunState,
@@ -67,6 +69,39 @@ async def test_a_short_outage_is_ridden_out(call: int, *, stores: bool, slept: l
         *("StepCompleted", "StepEntered"),
         *("StepCompleted", "RunCompleted"),
     ]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_write_that_is_late(*, ours: bool, slept: list[float]) -> None:
+    """The database may store what was cut off after it was asked whether it had."""
+    journal = MemoryJournal()
+
+    class Late(Passing):
+        """Loses its connection once, and gets to storing the rows when it is asked again."""
+
+        late: Sequence[JournalRow] = ()
+        appends = 0
+
+        @override
+        async def append(self, key: str, rows: Sequence[JournalRow]) -> None:
+            self.appends += 1
+            if self.appends == 2:
+                self.late = rows if ours else [attrs.evolve(row, writer="other") for row in rows]
+                message = "connection lost"
+                raise JournalUnavailableError(message)
+            if self.late:
+                late, self.late = self.late, ()
+                await super().append(key, late)
+            await super().append(key, rows)
+
+    run = two_steps().prepare(journal=Late(journal, patience=5), key=KEY)
+    if ours:
+        await run.drive()
+        assert (await kinds(journal)).count("StepCompleted") == 2
+    else:
+        with pytest.raises(JournalConflictError):
+            await run.drive()
+        assert len(await stored(journal)) == 5
 
 
 async def test_a_read_is_tried_again_too(slept: list[float]) -> None:
