@@ -125,6 +125,14 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def kills(session: nox.Session) -> None:
+    """Kill some two thousand processes on both sides of every write and at random moments."""
+    session.install("--editable", ".[demo,postgres]", "--group", "test")
+    env = {"REFLOW_KILLS": "full", "REFLOW_REQUIRE_POSTGRES": "1"}
+    session.run("pytest", "-rP", "tests/kill", *session.posargs, env=env)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Print what reflow costs against hand-written code."""
     session.install("--editable", ".", "--group", "bench")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from io import StringIO
 from socket import socketpair
 from typing import TYPE_CHECKING, Self, final
@@ -17,6 +18,8 @@ from reflow.demo.intake import ANSWERS, intake
 from reflow.demo.keyboard import Keyboard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from reflow import Flow
@@ -82,3 +85,19 @@ class Person:
         """The ids of the steps in the order in which they put their questions."""
         numbers: list[str] = re.findall(r"^\((\d)/9\)", self.sees, re.MULTILINE)
         return [intake.steps[int(number) - 1].id for number in numbers]
+
+
+def typist(
+    monkeypatch: pytest.MonkeyPatch, path: Path
+) -> Generator[Callable[[Sequence[str]], None]]:
+    """Give what types lines, instead of those before: a file of them is the standard input."""
+    with path.open("w+", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+
+        def types(lines: Sequence[str]) -> None:
+            file.seek(0)
+            file.truncate()
+            file.write("\n".join(lines))
+            file.seek(0)
+
+        yield types

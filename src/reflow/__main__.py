@@ -15,6 +15,8 @@ class Options(argparse.Namespace):
     """What the command line says."""
 
     backend: str
+    journal: str | None
+    key: str | None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         description="An insurance intake in the terminal. At any question you can go back, correct "
         "other answers or see where you are: type help. To look into the journals of your own "
         "runs: python -m reflow journal --help",
-        epilog="Exit codes: 0 signed, 1 left early, 2 wrong usage, 130 Ctrl+C.",
+        epilog="Exit codes: 0 signed, 1 left early or the journal can't be used, 2 wrong usage, "
+        "130 Ctrl+C.",
     )
     parser.add_argument(
         "--backend",
@@ -35,17 +38,36 @@ def main(arguments: list[str] | None = None) -> int:
         default="asyncio",
         help="the event loop to run on (default: %(default)s)",
     )
+    parser.add_argument(
+        "--journal",
+        metavar="URL",
+        help="keep the answers there, for example in sqlite:///intake.db, so that the same command "
+        "goes on with them after Ctrl+C, or worse; needs --key",
+    )
+    parser.add_argument(
+        "--key", help="what the intake is kept under in the journal, for example call-42"
+    )
     options = parser.parse_args(given, Options())
+    if (options.journal is None) != (options.key is None):
+        parser.error("--journal and --key go together")
+    if options.key == "":
+        parser.error("--key must not be empty")
 
-    needed = NEEDED if options.backend == "asyncio" else {**NEEDED, "trio": "trio"}
+    needed = dict(NEEDED)
+    if options.backend == "trio":
+        needed["trio"] = "trio"
+    if options.journal is not None:
+        needed["cattrs"] = "cattrs"
     missing = [package for module, package in needed.items() if find_spec(module) is None]
     if missing:
-        parser.error(f"{', '.join(missing)} not found; run: python -m pip install 'reflow[demo]'")
+        extra = "journal" if missing == ["cattrs"] else "demo"
+        command = f"python -m pip install 'reflow[{extra}]'"
+        parser.error(f"{', '.join(missing)} not found; run: {command}")
     try:
         # Only now, as it needs what was looked for, and takes its time.
         from .demo.terminal import main as converse  # noqa: PLC0415
 
-        return converse(options.backend)
+        return converse(options.backend, options.journal, options.key)
     except KeyboardInterrupt:
         return 130
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Never
 
 import anyio
 import pytest
-from person import ANSWERED
+from person import ANSWERED, typist
 
 from reflow.__main__ import main
 from reflow.demo import terminal
@@ -27,15 +27,8 @@ both_backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def types(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Generator[Callable[[Sequence[str]], None]]:
-    """Give what types lines: a file of them is the standard input."""
-    with (tmp_path / "input").open("w+", encoding="utf-8") as file:
-        monkeypatch.setattr(sys, "stdin", file)
-
-        def type_(lines: Sequence[str]) -> None:
-            file.write("\n".join(lines))
-            file.seek(0)
-
-        yield type_
+    """Give what types lines."""
+    yield from typist(monkeypatch, tmp_path / "input")
 
 
 @both_backends
@@ -56,7 +49,7 @@ Signed. The typed results:
   plan: Plan = <Plan.BASIC: 'basic'>
   members: list[str] | None = None
   doctor: Doctor = <Doctor.SNOW: 'Dr. Snow'>
-  card: Card = Card(number=<set>)
+  card: Card | None = Card(number=<set>)
 """)
 
 
@@ -89,7 +82,7 @@ def test_ctrl_c(
 def test_ctrl_c_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl+C is no traceback either before there is an event loop."""
 
-    def interrupted(_: str) -> Never:
+    def interrupted(*_: object) -> Never:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(terminal, "main", interrupted)

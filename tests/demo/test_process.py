@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 import pexpect
 import pytest
+from demo_process import command, terminal
 from person import ANSWERED, CARD
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ pytestmark = [
     pytest.mark.parametrize("backend", ["asyncio", "trio"]),
     pytest.mark.skipif(sys.platform == "win32", reason="other signals and terminals there"),
 ]
-
-
-def command(backend: str) -> list[str]:
-    """Give what starts the program; every warning counts as an error."""
-    return [sys.executable, "-X", "dev", "-W", "error", "-m", "reflow", "--backend", backend]
 
 
 def talk(backend: str, typed: bytes, **env: str) -> tuple[int, str]:
@@ -46,7 +42,7 @@ def test_pipe(backend: str) -> None:
     lines = [*ANSWERED[:3], "where", *ANSWERED[3:], "where", "yes", "never", "read"]
     code, printed = talk(backend, "\n".join(lines).encode())
     assert code == 0
-    assert printed.endswith("card: Card = Card(number=<set>)\n")
+    assert printed.endswith("card: Card | None = Card(number=<set>)\n")
     assert "\x1b" not in printed
     assert "1111" not in printed
 
@@ -110,15 +106,6 @@ def test_nobody_reads_the_output(backend: str) -> None:
         typed.write(b"Ada\n")
         typed.flush()
         assert process.wait(60) == 1
-
-
-def terminal(backend: str, **env: str) -> pexpect.spawn:
-    """Run the program on a terminal of 80 columns."""
-    program, *arguments = command(backend)
-    environment = {**os.environ, "TERM": "xterm", **env}
-    return pexpect.spawn(
-        program, arguments, 20, encoding="utf-8", env=environment, dimensions=(24, 80)
-    )
 
 
 def test_terminal(backend: str) -> None:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Final, TypeAlias, final
 
 from reflow import GoBackError
 
-from .progress import progress
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -65,8 +63,7 @@ class Commands:
                 case "skip":
                     run.skip(text.lower() or visit.step)
                 case "where":
-                    ascii_only = console.screen.options.ascii_only
-                    console.screen.print(progress(run, self.steps, ascii_only=ascii_only))
+                    console.where(run)
                 case "help":
                     console.say(HELP)
                 case "quit":

@@ -9,14 +9,14 @@ from anyio.lowlevel import checkpoint
 from rich.text import Text
 
 from .keyboard import LONGEST
-from .progress import display
+from .progress import display, progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console as Screen
 
-    from reflow import Visit
+    from reflow import Run, Visit
 
     from .commands import Commands
     from .keyboard import Keyboard
@@ -79,6 +79,11 @@ class Console:
     def say(self, text: str, *, style: str = "") -> None:
         """Print a text; its lines are only broken to fit a terminal."""
         self.screen.print(Text(text, style), soft_wrap=not self.screen.is_terminal)
+
+    def where(self, run: Run) -> None:
+        """Print where every step of a run stands."""
+        ascii_only = self.screen.options.ascii_only
+        self.screen.print(progress(run, self._commands.steps, ascii_only=ascii_only))
 
     def _prompt(self, visit: Visit[Console], question: str, keep: object) -> Text:
         steps = self._commands.steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date  # noqa: TC003 - a journal needs the types of the steps
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, final
 
@@ -32,7 +33,6 @@ from .progress import display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import date
 
     from reflow import Results, Run, Step
 
@@ -159,7 +159,8 @@ class Contract:
     plan: Plan
     members: list[str] | None
     doctor: Doctor
-    card: Card
+    card: Card | None
+    """None when the contract comes from a journal, which keeps no sensitive answers."""
 
 
 def contract(results: Results) -> Contract:
@@ -172,5 +173,5 @@ def contract(results: Results) -> Contract:
         plan=results[plan],
         members=results.get(members),
         doctor=results[doctor],
-        card=results[card],
+        card=results.get(card),
     )
