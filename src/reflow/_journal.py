@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol, final
 import attrs
 
 from ._errors import JournalConflictError
+from ._events import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @final
-@attrs.frozen
-class JournalRow:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class JournalRow(Frozen):
     """One row of a run: an event, as text, and what may be known of it without reading that."""
 
     sequence: int
@@ -35,8 +36,8 @@ class JournalRow:
 
 
 @final
-@attrs.frozen
-class StoredRun:
+@attrs.frozen(eq=False, repr=False, slots=False)
+class StoredRun(Frozen):
     """What a journal's `runs()` says of a key."""
 
     key: str
