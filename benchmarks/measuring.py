@@ -36,6 +36,7 @@ class Options(argparse.Namespace):
     sizes: list[int]
     turns: int
     runs: int
+    rows: list[int]
 
 
 def options(description: str | None) -> Options:
@@ -48,6 +49,7 @@ def options(description: str | None) -> Options:
     add("--sizes", nargs="+", type=int, default=[10, 100, 1_000, 10_000], help="steps of a flow")
     add("--turns", type=int, default=25, help="how often every variant is measured")
     add("--runs", type=int, default=100_000, help="how many runs wait at the same time")
+    add("--rows", nargs="+", type=int, default=[10, 1_000, 100_000], help="rows of a kept run")
     return parser.parse_args(namespace=Options())
 
 

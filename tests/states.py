@@ -43,13 +43,18 @@ def naive_next(machine: Machine) -> int:
     queue = machine.queue()
     if not queue:
         return unsettled[0] if unsettled else -1
+    return min(unsettled_needs(machine, queue[0]), default=queue[0])
+
+
+def unsettled_needs(machine: Machine, head: int) -> list[int]:
+    """Find what a step needs, directly or not, that isn't settled."""
     needs: set[int] = set()
-    found = {queue[0]}
+    found = {head}
     while found:
         inputs = {j for i in found for j in (*machine.plan.inputs[i], *machine.reads.get(i, ()))}
         found = inputs - needs
         needs |= found
-    return min((i for i in needs if i in unsettled), default=queue[0])
+    return [i for i in needs if not machine.settled(i)]
 
 
 def transitions(

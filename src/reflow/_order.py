@@ -92,7 +92,11 @@ class Order(Record):
     def next(self) -> int:
         """Give the step whose turn it is; -1 when the run is complete."""
         if self.first >= 0:
-            return self.first
+            lowest = self.first_unsettled()
+            if not 0 <= lowest < self.first or self._first_needed(self.first, lowest) < 0:
+                return self.first
+            # What it needs comes before it, and then whatever else does.
+            self.give_way()
         if self.requested or self.detour:
             head = next(iter(self.requested)) if self.requested else next(reversed(self.detour))
             # Inputs stand before what needs them, so a head with nothing open before it is free.
@@ -192,7 +196,7 @@ class Order(Record):
             self.detour[i] = None
 
     def suspend(self, i: int) -> None:
-        """The active visit ended with its process: its step comes first, if nothing came between.
+        """The active visit ended with its process: its step comes first, unless it needs others.
 
         Whatever the visit was for, a person is in the middle of it.
         """
@@ -205,7 +209,7 @@ class Order(Record):
             self.first = self.ready = i
 
     def give_way(self) -> None:
-        """What would have interrupted the visit happened before its step was entered again."""
+        """Something comes before the step whose visit was under way: let it wait for its turn."""
         i, self.first, self.ready = self.first, -1, -1
         self.leave(i)
 
