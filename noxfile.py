@@ -135,7 +135,7 @@ def kills(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Print what reflow costs against hand-written code."""
-    session.install("--editable", ".", "--group", "bench")
+    session.install("--editable", ".[postgres]", "--group", "bench")
     session.run("python", "benchmarks/bench.py", *session.posargs)
 
 

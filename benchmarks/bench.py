@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import go_back
 import imports
+import journal
 import memory
 import steps
 from measuring import options, print_versions
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 def main(chosen: Options) -> None:
     """Print every table."""
-    print_versions("anyio", "attrs", "trio")
-    for benchmark in (steps, go_back, memory, imports):
+    print_versions("anyio", "attrs", "cattrs", "trio")
+    for benchmark in (steps, go_back, journal, memory, imports):
         benchmark.main(chosen)
 
 

@@ -12,12 +12,16 @@ BENCH = Path(__file__).parents[1] / "benchmarks" / "bench.py"
 def test_every_benchmark_runs() -> None:
     """A change of the library must not break what nobody runs every day."""
     tiny = ("--backends", "asyncio", "--sizes", "2", "10", "--turns", "1", "--runs", "10")
+    tiny += ("--rows", "10", "20")
     done = subprocess.run(
         [sys.executable, "-W", "error", str(BENCH), *tiny],
         check=False,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert (done.returncode, done.stderr) == (0, "")
-    for title in ("ns per step", "ns per go-back", "bytes per waiting run", "time to import"):
+    for title in (
+        *("ns per step", "ns per go-back", "bytes per waiting run", "time to import"),
+        *("per append of two rows", "resuming a run", "µs per step"),
+    ):
         assert title in done.stdout
