@@ -118,16 +118,20 @@ class Deadly:
         return await self._journal.forget(key)
 
 
+def named(event: Mapping[str, object], field: str) -> set[str]:
+    """Give the steps that an event names in a field, if it has that."""
+    return set(cast("Sequence[str]", event.get(field, ())))
+
+
 def plain(event: Mapping[str, object]) -> list[object]:
     """Give what is compared of an event: all that is the same as it is told and as it is stored."""
     kind, step = event["event"], event.get("step")
     # Answers of other types are stored as something else, and sensitive ones aren't.
     value = event.get("value") if step in TEXTS else None
-    # There it is the declaration of the flow.
-    steps = () if kind == "Opened" else cast("Sequence[str]", event.get("steps", ()))
-    in_doubt, again = (cast("Sequence[str]", event.get(key, ())) for key in ("in_doubt", "again"))
-    numbers = event.get("number"), event.get("changed")
-    return [kind, step, *numbers, list(steps), list(in_doubt), list(again), value]
+    again = named(event, "again") | named(event, "lost") | named(event, "in_doubt")
+    # In the first event it is the declaration of the flow.
+    asked = again if kind == "Opened" else again | named(event, "steps")
+    return [kind, step, event.get("number"), event.get("changed"), sorted(asked), value]
 
 
 def outcomes(results: Results) -> dict[str, str]:

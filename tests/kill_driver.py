@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast, final
 
 import anyio
 import attrs
-from kill_child import NONE, plain
+from kill_child import NONE, named, plain
 
 from reflow import MemoryJournal
 from reflow.journal import open_journal
@@ -213,6 +213,7 @@ class Run:
         events = [cast("dict[str, object]", json.loads(row.event)) for row in rows]
         assert [plain(event) for event in events] == self.told
         assert [event["event"] for event in events].count("RunCompleted") == 1
+        self._check_reasons(events)
         current: dict[str, str] = {}
         used: set[str] = set()
         for event in events:
@@ -224,6 +225,29 @@ class Run:
             elif event["event"] in {"StepCompleted", "StepAnswered"} and step in current:
                 used.add(current.pop(step))
 
+    @staticmethod
+    def _check_reasons(events: Sequence[dict[str, object]]) -> None:
+        """See that a step knows when its last visit, or its sensitive answer, was lost."""
+        active: set[str] = set()
+        lost: set[str] = set()
+        for event in events:
+            step = str(event.get("step"))
+            match event["event"]:
+                case "Opened":
+                    lost |= active | named(event, "again") | named(event, "lost")
+                    active.clear()
+                case "StepEntered":
+                    assert (event["reason"] == "recovered") == (step in lost), step
+                    lost.discard(step)
+                    active = {step}
+                case "StepCompleted" | "StepFailed" | "StepSkipped" | "StepInterrupted":
+                    active.discard(step)
+                case "StepAnswered":
+                    active.discard(step)
+                    lost.discard(step)
+                case _:
+                    pass
+
 
 async def _read(url: str, key: str) -> Sequence[JournalRow]:
     journal = open_journal(url)
@@ -234,10 +258,9 @@ async def _read(url: str, key: str) -> Sequence[JournalRow]:
 
 def settle(settled: set[str], event: Told) -> None:
     """Keep which steps have an outcome that nobody and nothing has asked anew since."""
-    kind, step, _, _, steps, in_doubt, again, _ = event
+    kind, step, _, _, named_again, _ = event
+    again = cast("list[str]", named_again)
     if kind in {"StepCompleted", "StepFailed", "StepSkipped", "StepAnswered"}:
         settled.add(str(step))
-    assert set(cast("list[str]", again)) <= {"card"}, "asked again, although it was stored"
-    settled.difference_update(
-        *(cast("list[str]", named) for named in (steps, in_doubt, again)),
-    )
+    assert kind != "Opened" or set(again) <= {"card"}, "asked again, although it was stored"
+    settled.difference_update(again)

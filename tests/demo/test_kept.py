@@ -65,7 +65,7 @@ def test_goes_on_at_the_same_question(talk: Talk) -> None:
     assert "\nWelcome back, Ada Lovelace! This is what is kept:\n" in before
     assert "✓  2  email      done     ada@example.org" in before
     assert "·  8  card       to come" in before
-    assert "asked again" not in before
+    assert "asked for again" not in before
     assert "/9)" not in before
     assert asked.endswith("card: Card | None = Card(number=<set>)\n")
 
@@ -78,7 +78,7 @@ def test_the_card_is_asked_again(talk: Talk, tmp_path: Path) -> None:
     code, printed = talk([CARD, "yes"])
     assert code == 0
     assert (
-        "Your card number is sensitive and never kept, so it is asked again.\n\n"
+        "Your card is sensitive: it is never kept, so it is asked for again.\n"
         "(8/9) Your card number? \n"
     ) in printed
 

@@ -40,6 +40,7 @@ def signs(child: pexpect.spawn) -> None:
     """Be welcomed at the card, and sign."""
     child.expect("Welcome back, Ada Lovelace! This is what is kept:\r\n")
     child.expect(r"8  card +to come")
+    child.expect("never kept, so it is asked for again")
     child.expect(r"\(8/9\) ")
     assert "/9)" not in child.before
     child.waitnoecho()

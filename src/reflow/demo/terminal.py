@@ -17,8 +17,10 @@ from reflow import (
     FlowChangedError,
     JournalError,
     Opened,
+    Reason,
     RunStoppedError,
     StepAnswered,
+    StepEntered,
     StepsMadeStale,
 )
 from reflow.journal import MemoryJournal, open_journal
@@ -30,10 +32,11 @@ from .keyboard import open_keyboard
 from .progress import display
 
 if TYPE_CHECKING:
-    from collections.abc import Container
     from typing import TextIO
 
     from reflow import Event, Journal, Results, Run
+
+UNKEPT = "Your card is sensitive: it is never kept, so it is asked for again."
 
 
 def main(backend: str, url: str | None = None, key: str | None = None) -> int:
@@ -92,8 +95,10 @@ async def converse(
             nonlocal goes_on
             goes_on = True
             match event:
-                case Opened(resumed=True, again=again):
-                    welcome(console, run, again)
+                case Opened(resumed=True):
+                    welcome(console, run)
+                case StepEntered(step=card.id, reason=Reason.RECOVERED):
+                    console.say(UNKEPT)
                 case StepAnswered(step, value, sensitive=sensitive):
                     console.say(f"Noted: {step} is {display(value, sensitive=sensitive)}.")
                 case StepsMadeStale(by, steps) if steps:
@@ -114,19 +119,11 @@ async def converse(
     return 0
 
 
-def welcome(console: Console, run: Run, again: Container[str]) -> None:
-    """Greet somebody who was here before, and show what is kept.
-
-    Args:
-        console: where.
-        run: the run that goes on.
-        again: the steps whose answers were given, but not kept.
-    """
+def welcome(console: Console, run: Run) -> None:
+    """Greet somebody who was here before, and show what is kept."""
     known = run.results.get(name)
     console.say(f"Welcome back{'' if known is None else f', {known}'}! This is what is kept:")
     console.where(run)
-    if card.id in again:
-        console.say("Your card number is sensitive and never kept, so it is asked again.")
     console.say("")
 
 
