@@ -13,8 +13,8 @@ import reflow
 SOURCE = Path(reflow.__file__).parent
 # From the declaration over the machine and the driver to the facade.
 ORDER = (
-    *("_compat", "_errors", "_step", "_events", "_states", "_results", "_order", "_machine"),
-    *("_replay", "_journal"),
+    *("_compat", "_errors", "_step", "_events", "_secrecy", "_states", "_results", "_order"),
+    *("_machine", "_replay", "_journal"),
     *("_codec_types", "_codec_hooks", "_codec_times", "_codec_values", "_codec_classes"),
     *("_codec_pydantic", "_codec_choices", "_codec_containers", "_codec", "_fingerprint"),
     *("_rows", "_resuming", "_conditions"),

@@ -9,6 +9,7 @@ from support import Log, add, interrupted
 from reflow import (
     Event,
     Flow,
+    FlowError,
     RunFinishedError,
     RunStopped,
     RunStoppedError,
@@ -115,3 +116,32 @@ async def test_a_cleanup_that_raises_while_stopping(return_exceptions: bool) -> 
             "the run was being stopped: enough",
             "while it was interrupted, step 'a' of flow 'f', visit 1",
         ]
+
+
+async def test_stop_from_an_observer_reaches_the_callback_that_follows() -> None:
+    """Leaving doesn't wait for a callback that waits forever."""
+    flow, begun = Flow("f"), anyio.Event()
+    add(flow, "a")
+
+    def observe(event: Event) -> None:
+        if isinstance(event, StepCompleted):
+            run.stop("enough")
+
+    async def told(event: StepCompleted) -> None:
+        begun.set()
+        await interrupted()
+
+    run = flow.prepare(observers=[observe], on_completed=told)
+    with pytest.raises(RunStoppedError):
+        await run.drive()
+    assert begun.is_set()
+
+
+async def test_a_reason_is_a_text() -> None:
+    """It is stored, and read by people."""
+    flow = Flow("f")
+    add(flow, "a")
+    run = flow.prepare()
+    with pytest.raises(FlowError, match="for the reason 5: it must be a text"):
+        run.stop(5)  # type: ignore[arg-type]  # what is tested
+    await run.drive()

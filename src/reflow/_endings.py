@@ -9,7 +9,7 @@ import anyio
 from . import _events as e
 from ._cancellation import add_note, is_only
 from ._conditions import evaluate
-from ._errors import FlowError
+from ._errors import FlowError, ReflowError
 from ._requests import Requests
 from ._states import NOTHING, RunState
 
@@ -41,6 +41,15 @@ class Endings(Requests):
         self._machine = self._results._record = machine
         self._key = recording.run
         return machine
+
+    def _start(self) -> None:
+        """Begin, before what was asked so far."""
+        machine = self._machine
+        machine.start()
+        if machine.log is not None:
+            machine.log.insert(0, e.RunStarted(machine.plan.flow))
+            if self._recording is not None and self._recording.opened is not None:
+                machine.log.insert(0, self._recording.opened)
 
     async def _stored(self, i: int, recording: Recording) -> bool:
         """Store that a visit begins, and all before; say whether it is still to take place."""
@@ -120,6 +129,8 @@ class Endings(Requests):
         try:
             # Between visits there is nothing to go back from, but `stop` must not wait for it.
             with anyio.CancelScope() as self._scope:
+                if self._stopping is not None:
+                    self._scope.cancel()
                 await on_completed(event)
         except Exception as exc:  # noqa: BLE001 - a failure of the callback, not of the step
             machine.fail_callback(i, exc)
@@ -135,15 +146,15 @@ class Endings(Requests):
         if not self._return_exceptions:
             raise failure
 
-    def _end_by(self, exc: BaseException, cancelled: type[BaseException]) -> None:
+    def _end_by(self, exc: BaseException, i: int, cancelled: type[BaseException]) -> None:
         if is_only(exc, (cancelled, GeneratorExit)):
             self._end(RunState.CANCELLED, e.RunCancelled())
         else:
-            active = self._machine.active
-            # What a sensitive step raises may quote its answer, whatever kind of exception it is.
-            sensitive = active >= 0 and self._machine.plan.sensitive[active]
-            sensitive = sensitive or self._machine.is_sensitive(exc)
-            self._end(RunState.FAILED, e.RunFailed(exc, sensitive))
+            # What a sensitive step raises may quote its answer, whatever kind of exception it is;
+            # what reflow raises doesn't.
+            if i >= 0 and not isinstance(exc, ReflowError):
+                self._machine.conceals(i, exc)
+            self._end(RunState.FAILED, e.RunFailed(exc, self._machine.is_sensitive(exc)))
 
     def _end(self, phase: RunState, event: e.Event) -> None:
         self._scope = self._visit = None

@@ -93,9 +93,11 @@ class Opened(Frozen):
     resumed: bool = False
     """Whether another `drive()` has begun it."""
     again: tuple[str, ...] = ()
-    """The steps that run once more although they had an outcome: they failed, or their answer was
-    sensitive and not kept; and the one that was being visited in the flow as it was declared
-    before."""
+    """The steps that run once more: they failed; or, after a change of the flow, it was the step
+    that was being visited."""
+    lost: tuple[str, ...] = ()
+    """The steps whose outcome wasn't kept, because it is sensitive or because the flow has changed:
+    they run once more, and so does what depends on them."""
     visits: tuple[tuple[str, int, int], ...] = ()
     """Only after a change of the flow: by step, how often it was visited until now, and in which
     visit the attempt at its next answer began (0: none is under way)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, final
+from typing import TYPE_CHECKING, Final, Protocol, Self, final
 
 import attrs
 
@@ -12,6 +12,7 @@ from ._events import Frozen
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from types import TracebackType
 
     from ._states import RunState
 
@@ -152,6 +153,20 @@ class MemoryJournal:
         """Delete the rows of a run; see `Journal.forget`."""
         await _checkpoint()
         return len(self._runs.pop(key, ()))
+
+    def close(self) -> None:
+        """Do nothing: what is in memory needn't be closed, and stays readable."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 async def _checkpoint() -> None:

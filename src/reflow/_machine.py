@@ -20,6 +20,7 @@ from ._states import (
     DONE,
     FAILED,
     IN_DOUBT,
+    LOST,
     NOTHING,
     PENDING,
     SKIPPED,
@@ -65,28 +66,23 @@ class Machine(Order):
         if self.active >= 0:
             self.suspend(self.active)
         self.restore_visits(event.visits)
+        for i in map(self.plan.ids.__getitem__, event.lost):
+            self.values[i] = NOTHING
+            self._repeat(i, DONE, LOST)
         for i in map(self.plan.ids.__getitem__, event.again):
-            if self.status[i] == DONE and not self.plan.sensitive[i]:
+            self.recovered.add(i)
+            if self.status[i] == DONE:
                 # Its good answer stands, but the visit that was asked for failed.
                 self.detour[i] = None
             elif self.status[i] != PENDING:
-                self.last.setdefault(i, (self.status[i], self.values[i]))
-                self.values[i] = NOTHING if self.plan.sensitive[i] else self.values[i]
-                self._keep(i, PENDING, None, 0)
-            self.recovered.add(i)
-        if event.again and self.first >= 0:
+                self._repeat(i, self.status[i], self.values[i])
+        if (event.again or event.lost) and self.first >= 0:
             # It may need what these give.
             self.give_way()
-        if self.log is not None:
-            self.log.insert(0, event)
 
     def start(self) -> None:
-        """`drive()` began."""
+        """`drive()` began; it says so, before what was asked for ahead of it."""
         self.phase = RunState.RUNNING
-        if self.log is not None:
-            # Before what was asked for ahead of the start.
-            opened = bool(self.log) and isinstance(self.log[0], e.Opened)
-            self.log.insert(int(opened), e.RunStarted(self.plan.flow))
 
     def end(self, phase: RunState, event: e.Event) -> None:
         """`drive()` ends."""
@@ -140,7 +136,8 @@ class Machine(Order):
         if i != self.active:
             raise self.illegal("StepCompleted", i)
         plain = self.plan.plain[i]
-        if plain and i == self.frontier and not (self.status[i] or self.outdated or self.attempts):
+        known = self.status[i] or self.outdated or self.attempts or self.last
+        if plain and i == self.frontier and not known:
             # The short way for what nearly always happens; the same as the long one.
             self.active = -1
             self.status[i] = DONE
@@ -185,9 +182,9 @@ class Machine(Order):
             self._settle(i, FAILED, stale=stale)
             if in_condition:
                 self.marks[i] |= BY_CONDITION
+        sensitive = self.conceals(i, exception)
         if self.log is not None:
             name, number = self.plan.names[i], self.visits[i]
-            sensitive = self.conceals(i, exception)
             self.log.append(e.StepFailed(name, number, exception, changed, in_condition, sensitive))
         self._follow(i, changed=changed)
 
@@ -198,9 +195,10 @@ class Machine(Order):
         self.leave(i)
         if exception is not None:
             self.failures[i] = exception
+        sensitive = self.conceals(i, exception)
         if self.log is not None:
-            name, sensitive = self.plan.names[i], self.conceals(i, exception)
-            self.log.append(e.StepInterrupted(name, self.visits[i], exception, sensitive))
+            name, number = self.plan.names[i], self.visits[i]
+            self.log.append(e.StepInterrupted(name, number, exception, sensitive))
 
     def skip(self, i: int, *, by_condition: bool = False, changed: bool | None = None) -> None:
         """The step settles without an answer; the latest one is kept for its own next visit."""
@@ -321,6 +319,12 @@ class Machine(Order):
         if not self.settled(i):
             self.unsettle(i)
 
+    def _repeat(self, i: int, status: int, value: object) -> None:
+        """Let a step run once more; what it settles with then is compared with this."""
+        self.recovered.add(i)
+        self.last.setdefault(i, (status, value))
+        self._keep(i, PENDING, None, IN_DOUBT if self.plan.when[i] else 0)
+
     def _follow(self, i: int, *, changed: bool) -> None:
         if changed:
             self._spread(i)
@@ -386,10 +390,7 @@ class Machine(Order):
 
     def _drop_requests(self, asked: Iterable[int]) -> None:
         """What was asked for and is closed by now is not visited again: say so."""
-        dropped = [j for j in asked if self.closed_by(j) is not None]
-        for j in dropped:
-            self.unqueue(j)
-        if dropped:
+        if dropped := self.unqueue_closed(asked):
             self._say(e.RequestsDropped(self.plan.names[self.closed], self.names_of(dropped)))
 
     # Events

@@ -182,6 +182,13 @@ class Order(Record):
             else:
                 del self.detour[i]
 
+    def unqueue_closed(self, asked: Iterable[int]) -> list[int]:
+        """Take those of the steps out of the detour that are closed; give them."""
+        closed = [i for i in asked if self.closed_by(i) is not None]
+        for i in closed:
+            self.unqueue(i)
+        return closed
+
     def merge(self) -> None:
         """A visit begins: what was asked for until now is the detour, later requests are new."""
         for i in reversed(self.requested):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import uuid
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast, final
 
 import anyio
 
@@ -36,6 +37,8 @@ _ADVICE: Final = (
 # Between two tries to reach a journal, in seconds: at first, and at most.
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
+# How many tasks may be cancelled while they write the same rows.
+_CHILDREN: Final = 5
 
 _Pending: TypeAlias = "tuple[datetime, str]"
 
@@ -46,7 +49,7 @@ class Recording:
 
     __slots__ = (
         *("_flow", "_fresh", "_journal", "_keep", "_key", "_over", "_pending", "_rows"),
-        *("_sequence", "_writer", "place", "run"),
+        *("_sequence", "_writer", "_written", "opened", "place", "run"),
     )
 
     def __init__(self, journal: Journal, key: str, flow: str, rows: Rows, *, keep: bool) -> None:
@@ -64,6 +67,8 @@ class Recording:
         self._keep: Final = keep
         # What identifies the run, whoever drives it; known when it was opened.
         self.run = ""
+        # What opened it; None if it is complete.
+        self.opened: e.Opened | None = None
         self._flow: Final = flow
         self.place: Final = f"the run of flow {flow!r} with key {key!r}"
         self._rows: Final = rows
@@ -75,6 +80,8 @@ class Recording:
         self._fresh = True
         # A write has failed: nothing is written any more, so that no row is missing in between.
         self._over = False
+        # Whether the write under way has done all.
+        self._written = True
 
     def check(self, step: str, value: object) -> None:
         """See whether an answer can be kept.
@@ -89,15 +96,20 @@ class Recording:
 
     def note(self, machine: Machine, event: e.Event) -> None:
         """Something happened: its row is written before the next step begins."""
-        if not self._over:
-            fresh = self._fresh and isinstance(event, e.Opened)
-            try:
-                text = self._rows.write(event, machine.is_sensitive, fresh=fresh)
-            except CodecError as exc:
-                # It was changed after it was checked. Without its row the next ones mean nothing.
-                self._over = True
+        if self._over:
+            return
+        fresh = self._fresh and isinstance(event, e.Opened)
+        try:
+            text = self._rows.write(event, machine.is_sensitive, fresh=fresh)
+        except BaseException as exc:
+            # Without its row those behind it mean nothing.
+            self._over = True
+            if isinstance(exc, CodecError):
+                # The answer was changed after it was checked.
                 raise self._refused(str(getattr(event, "step", "")), exc) from exc
-            self._pending.append((datetime.now(UTC), text))
+            raise
+        self._fresh = self._fresh and not fresh
+        self._pending.append((datetime.now(UTC), text))
 
     def _refused(self, step: str, fault: CodecError) -> FlowError:
         return FlowError(
@@ -118,18 +130,24 @@ class Recording:
             GoBackError, RunFinishedError: if what was asked so far is refused.
         """
         place = f"{self.place} can't be read"
-        stored = await self._patiently(lambda: self._journal.read(self._key), place)
+        stored = await self._patiently(lambda: self._read(0), place)
+        if not all(isinstance(cast("object", row), JournalRow) for row in stored):
+            raise JournalError(f"{place}: the journal gave what are no rows")
         # Nothing is awaited from here on, so that no request falls in between.
         if not stored:
             self.run = str(uuid.uuid4())
-            machine.open(e.Opened(self._key, self.run))
+            self.opened = e.Opened(self._key, self.run)
+            machine.open(self.opened)
             return machine
         resumer = Resumer(machine.plan, self._rows, self._key, self.place)
         found = resumer.resume(stored, keep=self._keep, return_exceptions=return_exceptions)
         renew(found.machine, machine.log or ())
         self.run = found.run
+        self.opened = found.opened
         self._sequence = len(stored)
-        self._fresh = found.fresh
+        self._fresh = bool(found.before)
+        for event in found.before:
+            self.note(found.machine, event)
         return found.machine
 
     async def write(self, machine: Machine) -> None:
@@ -137,7 +155,8 @@ class Recording:
 
         Cancellation waits until it is known what became of them: outside cancellation because of
         the shield; asyncio's own, which no shield keeps out, because it only reaches this task,
-        and a task group waits for its child.
+        and a task group waits for its child. If it reaches the child, too (a loop that is closed
+        cancels every task), the rows are looked for, and written by another one.
 
         Raises:
             JournalConflictError: if someone else has written to the key.
@@ -152,36 +171,55 @@ class Recording:
             for sequence, (time, text) in enumerate(self._pending, self._sequence)
         ]
         self._pending.clear()
-        await _undisturbed(lambda: self._write(rows))
+        self._written = False
+        cancellation: BaseException | None = None
+        for tries in range(_CHILDREN):
+            try:
+                await _undisturbed(partial(self._write, rows, again=tries > 0))
+            except anyio.get_cancelled_exc_class() as exc:
+                cancellation = exc
+            if self._written:
+                break
+        else:
+            self._over = True
+            message = f"{self._place_of(rows)}: it was cancelled again and again. {_ADVICE}"
+            raise JournalError(message) from cancellation
+        if cancellation is not None:
+            raise cancellation
 
-    async def _write(self, rows: list[JournalRow]) -> None:
+    def _place_of(self, rows: list[JournalRow]) -> str:
         numbers = sorted({rows[0].sequence, rows[-1].sequence})
-        place = f"{self.place}, rows {' to '.join(map(str, numbers))} can't be written"
-        tried = False
+        return f"{self.place}, rows {' to '.join(map(str, numbers))} can't be written"
 
+    async def _write(self, rows: list[JournalRow], *, again: bool) -> None:
         async def is_stored() -> bool:
-            stored = await self._journal.read(self._key, rows[0].sequence)
+            stored = await self._read(rows[0].sequence)
             return bool(stored) and stored[0].writer == self._writer
 
         async def attempt() -> None:
-            nonlocal tried
+            nonlocal again
             # An earlier try may have been stored after all: see, and never write blindly. It may
             # even be stored while this looks the other way.
-            again, tried = tried, True
-            if again and await is_stored():
+            before, again = again, True
+            if before and await is_stored():
                 return
             try:
                 await self._journal.append(self._key, rows)
             except JournalConflictError:
-                if not (again and await is_stored()):
+                if not (before and await is_stored()):
                     raise
 
         try:
-            await self._patiently(attempt, place)
-        except BaseException:
+            await self._patiently(attempt, self._place_of(rows))
+        except Exception:
+            # Nothing behind these rows may be written.
             self._over = True
             raise
         self._sequence += len(rows)
+        self._written = True
+
+    async def _read(self, start: int) -> tuple[JournalRow, ...]:
+        return tuple(await self._journal.read(self._key, start))
 
     async def _patiently(self, attempt: Callable[[], Awaitable[T]], place: str) -> T:
         """Try until it works, for as long as the journal says; say where it didn't."""
@@ -196,12 +234,20 @@ class Recording:
                 now = anyio.current_time()
                 deadline = min(deadline, now + self._journal.patience)
                 if now >= deadline:
-                    raise JournalError(f"{place}: {exc}. {_ADVICE}") from exc
+                    raise JournalError(f"{place}: {_told(exc)}. {_ADVICE}") from exc
                 wait = min(pause, deadline - now)
             except Exception as exc:
-                raise JournalError(f"{place}: {exc}. {_ADVICE}") from exc
+                raise JournalError(f"{place}: {_told(exc)}. {_ADVICE}") from exc
             await anyio.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _told(exc: Exception) -> str:
+    """Give what an exception says, whatever kind of exception a journal raises."""
+    try:
+        return str(exc) or type(exc).__name__
+    except Exception:  # noqa: BLE001 - then its name has to do
+        return type(exc).__name__
 
 
 async def _undisturbed(operation: Callable[[], Awaitable[None]]) -> None:
@@ -214,7 +260,7 @@ async def _undisturbed(operation: Callable[[], Awaitable[None]]) -> None:
             try:
                 await operation()
             except cancelled:
-                # Its loop is being closed: nobody is left to be told.
+                # Natively, as everything is shielded here: the caller sees that it isn't done.
                 raise
             except BaseException as exc:  # noqa: BLE001 - raised below, outside of the group
                 failures.append(exc)

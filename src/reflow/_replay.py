@@ -68,6 +68,8 @@ def apply(machine: Machine, event: e.Event) -> None:
         if event.flow != machine.plan.flow or machine.phase is not RunState.PREPARED:
             raise _impossible(machine, event, "the run can't start")
         machine.start()
+        if machine.log is not None:
+            machine.log.append(event)
         return
     early = machine.phase is RunState.PREPARED and isinstance(event, _REQUESTS)
     if machine.phase is not RunState.RUNNING and not early:
@@ -92,11 +94,14 @@ def apply(machine: Machine, event: e.Event) -> None:
 def _open(machine: Machine, event: e.Opened) -> None:
     if machine.phase is RunState.COMPLETED:
         raise _impossible(machine, event, "the run is complete")
-    for name in (*event.again, *(name for name, _, _ in event.visits)):
-        i = _position(machine, event, name)
-        if name in event.again and machine.closed_by(i) is not None:
+    for name, _, _ in event.visits:
+        _position(machine, event, name)
+    for name in (*event.again, *event.lost):
+        if machine.closed_by(_position(machine, event, name)) is not None:
             raise _impossible(machine, event, f"step {name!r} is closed")
     machine.open(event)
+    if machine.log is not None:
+        machine.log.append(event)
 
 
 def _apply_to_step(machine: Machine, event: e.StepEvent) -> None:

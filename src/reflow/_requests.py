@@ -213,9 +213,12 @@ class Requests:
 
         Raises:
             RunFinishedError: if the run has ended.
-            FlowError: if called in another thread than the event loop's.
+            FlowError: if called in another thread than the event loop's, or if the reason isn't
+                a text.
         """
         self._check_open("stop")
+        if not isinstance(cast("object", reason), str):
+            raise FlowError(f"can't stop for the reason {reason!r}: it must be a text")
         if self._stopping is None:
             self._stopping = reason
         self._requested(interrupts=True)
@@ -232,6 +235,8 @@ class Requests:
             i, name, why = self._find(step)
             if why is None:
                 why = self._machine.refusal(i, ahead=ahead)
+                if why == "not visited yet" and self._recording is not None and not self._context:
+                    why += ", as far as is known before drive() reads the journal: use jump_ahead"
             if why is not None:
                 refused[name] = why
             targets[i] = None

@@ -18,10 +18,10 @@ from ._errors import (
 from ._machine import Machine
 from ._replay import apply
 from ._rows import decode, parse
-from ._states import DONE, FAILED, LOST, STALE, RunState, equal
+from ._states import DONE, FAILED, LOST, PENDING, STALE, RunState, equal
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from ._fingerprint import Fingerprint, Stored
     from ._journal import JournalRow
@@ -38,8 +38,11 @@ class Resumption:
     """What identifies the run."""
     machine: Machine
     """Opened for this process, unless the run is complete."""
-    fresh: bool
-    """Whether the flow has changed, so that the rows so far don't count any more."""
+    opened: e.Opened | None = None
+    """What opened it."""
+    before: tuple[e.Event, ...] = ()
+    """What has to be stored before that. The flow has changed: the rows so far don't count any
+    more, and this is what is kept of them."""
 
 
 @final
@@ -87,17 +90,18 @@ class Resumer:
         plan = before.plan() if differences else self._plan
         now = {step.id: step.type for step in self._rows.fingerprint.steps}
         same = {step.id for step in before.steps if now.get(step.id) == step.type}
-        machine, run, failing = self._fold(plan, start, parsed, same)
-        if differences:
-            return Resumption(run, self._carry_over(machine, run, failing, same), fresh=True)
-        if machine.phase is not RunState.COMPLETED:
-            again = tuple(
-                machine.plan.names[i]
-                for i in _again(machine, failing, return_exceptions=return_exceptions)
-            )
-            machine.log = []
-            machine.open(e.Opened(self._key, run, resumed=True, again=again))
-        return Resumption(run, machine, fresh=False)
+        machine, run, failing = self._fold(plan, start, parsed, same, lenient=keep)
+        if differences or (keep and _has_unreadable(machine)):
+            return self._carry_over(machine, run, failing, same)
+        if machine.phase is RunState.COMPLETED:
+            return Resumption(run, machine)
+        again = _failed(machine, failing, return_exceptions=return_exceptions)
+        lost = (i for i, value in enumerate(machine.values) if value is LOST)
+        lost = (i for i in lost if machine.status[i] == DONE and machine.closed_by(i) is None)
+        opened = e.Opened(self._key, run, True, machine.names_of(again), machine.names_of(lost))
+        machine.log = []
+        machine.open(opened)
+        return Resumption(run, machine, opened)
 
     def _parse(self, stored: Sequence[JournalRow]) -> tuple[int, list[Stored], Fingerprint]:
         """Read the rows' JSON; find where the declaration that counts now was written."""
@@ -108,7 +112,7 @@ class Resumer:
                 raise self._damaged(number, f"it is missing, row {row.sequence} comes next")
             try:
                 data, found = parse(row.event)
-            except (ValueError, RecursionError) as exc:
+            except (ValueError, TypeError, RecursionError) as exc:
                 raise self._damaged(number, str(exc)) from exc
             parsed.append(data)
             if found is not None:
@@ -122,11 +126,16 @@ class Resumer:
         return start, parsed, fingerprint
 
     def _fold(
-        self, plan: Plan, start: int, parsed: list[Stored], same: Container[str]
+        self,
+        plan: Plan,
+        start: int,
+        parsed: list[Stored],
+        same: Container[str],
+        *,
+        lenient: bool,
     ) -> tuple[Machine, str, str | None]:
         """Apply the events; give the run's identification and the step that ended it, too."""
         machine = Machine(plan)
-        lenient = plan is not self._plan
         codecs = {name: codec for name, codec in self._rows.codecs.items() if name in same}
         run, failing = "", None
         for number in range(start, len(parsed)):
@@ -148,28 +157,43 @@ class Resumer:
 
     def _carry_over(
         self, old: Machine, run: str, failing: str | None, same: Container[str]
-    ) -> Machine:
+    ) -> Resumption:
         """Make a machine of the flow as it is now, with what still fits of the old one."""
-        plan, names = self._plan, old.plan.names
+        ids, names = self._plan.ids, old.plan.names
         # The step whose visit the end of the process cut short, or that ended the run.
         active = names[old.active] if old.active >= 0 else failing
-        kept = self._kept(old, same)
         if old.active >= 0:
             old.leave(old.active)
-        visits = tuple(
-            (name, old.visits[i], old.attempts.get(i, 0))
-            for i, name in enumerate(names)
-            if name in plan.ids and old.visits[i]
-        )
-        again = (active,) if active is not None and active in plan.ids else ()
-        machine = Machine(plan, [])
-        machine.open(e.Opened(self._key, run, resumed=True, again=again, visits=visits))
-        for i, value in kept:
+        machine = Machine(self._plan, [])
+        begun = e.Opened(self._key, run, resumed=True)
+        machine.open(begun)
+        for i, value in self._kept(old, same):
             machine.answer(i, value)
-        asked = (plan.ids[names[i]] for i in old.queue() if names[i] in plan.ids)
-        if targets := [i for i in asked if machine.refusal(i, ahead=True) is None]:
+        before = (begun, *(machine.log or ()))
+        machine.log = []
+        had = [name for i, name in enumerate(names) if old.status[i] != PENDING and name in ids]
+        opened = e.Opened(
+            self._key,
+            run,
+            resumed=True,
+            again=(active,) if active is not None and active in ids else (),
+            lost=tuple(name for name in had if machine.status[ids[name]] == PENDING),
+            visits=tuple(
+                (name, old.visits[i], old.attempts.get(i, 0))
+                for i, name in enumerate(names)
+                if name in ids and old.visits[i]
+            ),
+        )
+        machine.open(opened)
+        asked = [names[i] for i in old.queue()]
+        if failing is not None and old.status[old.plan.ids[failing]] == DONE:
+            # What was asked for failed; the good answer that it had stands.
+            asked.insert(0, failing)
+        targets = [ids[name] for name in asked if name in ids]
+        targets = [i for i in targets if machine.refusal(i, ahead=True) is None]
+        if targets:
             machine.request(targets, ahead=True)
-        return machine
+        return Resumption(run, machine, opened, before)
 
     def _kept(self, old: Machine, same: Container[str]) -> list[tuple[int, object]]:
         """Give the answers that still fit, by position, in the order of the flow as it is now."""
@@ -200,17 +224,22 @@ class Resumer:
         )
 
 
-def _again(machine: Machine, failing: str | None, *, return_exceptions: bool) -> Iterator[int]:
-    """Give the steps that run once more: those that failed, and those whose answer wasn't kept."""
+def _failed(machine: Machine, failing: str | None, *, return_exceptions: bool) -> list[int]:
+    """Give the steps that run once more because they failed."""
+    again: list[int] = []
     for i, name in enumerate(machine.plan.names):
-        if machine.closed_by(i) is not None:
-            continue
-        ended_it = name == failing
-        if machine.status[i] == FAILED:
-            if ended_it or not return_exceptions:
-                yield i
-        elif machine.status[i] == DONE and (ended_it or machine.values[i] is LOST):
-            yield i
+        failed = machine.status[i] == FAILED and not return_exceptions
+        if (failed or name == failing) and machine.closed_by(i) is None:
+            again.append(i)
+    return again
+
+
+def _has_unreadable(machine: Machine) -> bool:
+    """Say whether there is an answer that was stored and doesn't fit its step any more."""
+    return any(
+        value is LOST and not machine.plan.sensitive[i] and machine.status[i] == DONE
+        for i, value in enumerate(machine.values)
+    )
 
 
 def renew(machine: Machine, early: Iterable[e.Event]) -> None:
@@ -223,12 +252,17 @@ def renew(machine: Machine, early: Iterable[e.Event]) -> None:
         GoBackError: naming all that is refused; none of it was applied.
     """
     plan = machine.plan
-    news = [
-        event
-        for event in early
-        if isinstance(event, e.GoBackRequested | e.StepSkipped)
-        or (isinstance(event, e.StepAnswered) and not _known(machine, event))
-    ]
+    # An answer is no news only if nothing was asked of its step before.
+    touched: set[str] = set()
+    news: list[e.GoBackRequested | e.StepAnswered | e.StepSkipped] = []
+    for event in early:
+        if isinstance(event, e.StepAnswered):
+            if event.step in touched or not _takes(machine, event):
+                news.append(event)
+                touched.add(event.step)
+        elif isinstance(event, e.GoBackRequested | e.StepSkipped):
+            news.append(event)
+            touched.update(event.steps if isinstance(event, e.GoBackRequested) else (event.step,))
     if news and machine.phase is RunState.COMPLETED:
         message = (
             f"the run of flow {plan.flow!r} is complete in the journal: too late for a request"
@@ -237,18 +271,17 @@ def renew(machine: Machine, early: Iterable[e.Event]) -> None:
     refused: dict[str, str] = {}
     for event in news:
         if isinstance(event, e.GoBackRequested):
-            reasons = {
-                name: machine.refusal(plan.ids[name], ahead=event.ahead) for name in event.steps
-            }
-            refused |= {name: why for name, why in reasons.items() if why is not None}
+            for name in event.steps:
+                why = machine.refusal(plan.ids[name], ahead=event.ahead)
+                refused |= {} if why is None else {name: why}
         elif (closed := machine.closed_by(plan.ids[event.step])) is not None:
             refused[event.step] = f"behind the point of no return {closed!r}"
     if refused:
         faults = (f"step {name!r}: {why}" for name, why in refused.items())
         message = (
-            f"what was asked of the run of flow {plan.flow!r} before it was resumed is refused: "
+            f"what was asked of the run of flow {plan.flow!r} before it was resumed is refused"
         )
-        raise GoBackError(message + listed(faults), refused)
+        raise GoBackError(f"{message}: {listed(faults)}", refused)
     for event in news:
         match event:
             case e.GoBackRequested(steps=steps, ahead=ahead):
@@ -261,11 +294,13 @@ def renew(machine: Machine, early: Iterable[e.Event]) -> None:
                 assert_never(event)
 
 
-def _known(machine: Machine, event: e.StepAnswered) -> bool:
+def _takes(machine: Machine, event: e.StepAnswered) -> bool:
+    """Say whether an answer is no news; a sensitive one that wasn't kept is given back thereby."""
     i = machine.plan.ids[event.step]
-    value = machine.values[i]
-    return (
-        machine.status[i] == DONE
-        and machine.settled(i)
-        and (value is LOST or equal(value, event.value))
-    )
+    if machine.status[i] != DONE or not machine.settled(i):
+        return False
+    if machine.values[i] is LOST:
+        machine.values[i] = event.value
+        return True
+    asked = machine.is_queued(i) or machine.first == i
+    return not asked and equal(machine.values[i], event.value)

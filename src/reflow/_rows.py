@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol, TypeAlias, cast, final
 
 import attrs
@@ -12,11 +13,12 @@ from . import _events as e
 from ._codec import CodecError, UnsupportedTypeError, declared_type, value_codec
 from ._errors import FlowError, RecoveredFailure, listed
 from ._fingerprint import Fingerprint, Stored, fingerprint_of, read_fingerprint
+from ._secrecy import linked_to
 from ._states import LOST
 from ._step import options_of, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from ._codec import ValueCodec
     from ._step import Plan
@@ -176,7 +178,10 @@ def decode(data: Stored, codecs: _Codecs, *, lenient: bool = False) -> e.Event:
         message = f"it has no {exc.args[0]!r}"
         raise ValueError(message) from exc
     except CodecError as exc:
-        message = f"the answer of step {step!r} can't be read: {exc}"
+        message = (
+            f"the answer of step {step!r} can't be read: {exc} (if its class has changed, "
+            'on_change="keep" asks the step again)'
+        )
         raise ValueError(message) from exc
     if len(data) != kept:
         message = f"there is something in it that doesn't belong to a {kind.__name__}"
@@ -205,26 +210,13 @@ def _failure(exc: BaseException, *, hidden: bool, linked: bool) -> Stored:
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     text = message = ""
     if not hidden:
-        told = traceback.TracebackException.from_exception(exc)
-        message = str(told)
-        # Its causes, or the members of its group, may be hidden ones.
-        text = "" if linked else "".join(told.format())
+        # An exception may be made so that it can't be shown, or be nested too deeply.
+        with suppress(Exception):
+            told = traceback.TracebackException.from_exception(exc)
+            message = str(told)
+            # Its causes, or the members of its group, may be hidden ones.
+            text = "" if linked else "".join(told.format())
     return {"type": f"{module}{kind.__qualname__}", "message": message, "traceback": text}
-
-
-def linked_to(exc: BaseException) -> Iterator[BaseException]:
-    """Give the exception, and all that its traceback shows: causes, contexts, members."""
-    seen: set[int] = set()
-    found: list[BaseException | None] = [exc]
-    while found:
-        part = found.pop()
-        if part is None or id(part) in seen:
-            continue
-        seen.add(id(part))
-        yield part
-        found += (part.__cause__, part.__context__)
-        if isinstance(part, BaseExceptionGroup):
-            found += cast("BaseExceptionGroup[BaseException]", part).exceptions
 
 
 # The readers of fields, by the type that the event's class declares.

@@ -249,7 +249,8 @@ class Run(Endings):
             machine = await self._open(recording, cancelled)
             if machine.phase is RunState.COMPLETED:
                 return self._results
-        machine.start()
+        self._start()
+        i = -1
         try:
             if machine.log:
                 self._deliver_here()
@@ -303,7 +304,7 @@ class Run(Endings):
                     await lowlevel.checkpoint()
                     raise cancelled  # noqa: TRY301 - ends the run like one that nobody swallowed
         except BaseException as exc:
-            self._end_by(exc, cancelled)
+            self._end_by(exc, i, cancelled)
             if recording is not None and not isinstance(exc, GeneratorExit):
                 await recording.write(machine)
             raise

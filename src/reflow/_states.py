@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Final, cast, final
+from typing import TYPE_CHECKING, Final, final
+
+from ._secrecy import conceal, is_concealed
 
 if TYPE_CHECKING:
     from ._step import Plan
@@ -107,22 +109,21 @@ class Record:
         return _STATES[self.status[i]]
 
     def is_sensitive(self, exc: BaseException) -> bool:
-        """Say whether an exception is the failure of a sensitive step, or a group with one in it.
+        """Say whether an exception is a failure of a sensitive step, or a group with one in it.
 
         It may quote the value.
         """
-        if isinstance(exc, BaseExceptionGroup):
-            members = cast("BaseExceptionGroup[BaseException]", exc).exceptions
-            return any(map(self.is_sensitive, members))
-        return any(
+        return is_concealed(exc) or any(
             failure is exc and self.plan.sensitive[i]
             for failures in (self.failures, self.callback_failures)
             for i, failure in failures.items()
         )
 
     def conceals(self, i: int, exc: BaseException | None) -> bool:
-        """Say whether only the type of what the step raised may show."""
-        return self.plan.sensitive[i] or (exc is not None and self.is_sensitive(exc))
+        """Say whether only the type of what the step raised may show; if so, remember it."""
+        if exc is not None and self.plan.sensitive[i]:
+            conceal(exc)
+        return self.plan.sensitive[i] or (exc is not None and is_concealed(exc))
 
 
 def equal(old: object, new: object) -> bool:

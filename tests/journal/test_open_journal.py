@@ -52,6 +52,9 @@ def test_memory() -> None:
     first, second = open_journal("memory:"), open_journal("memory:")
     assert isinstance(first, MemoryJournal)
     assert first is not second
+    # As those that need it, so that a program doesn't have to tell them apart.
+    with open_journal("memory:") as journal:
+        assert isinstance(journal, MemoryJournal)
 
 
 @pytest.mark.parametrize(

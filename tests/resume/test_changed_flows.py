@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from journals import KEY, edited, journal_of, kinds
-from support import Log, add, answering, interrupted, never
+from support import Log, add, answering, interrupted, last, never
 
-from reflow import Flow, FlowChangedError, MemoryJournal, RunState, Visit
+from reflow import (
+    Flow,
+    FlowChangedError,
+    JournalError,
+    MemoryJournal,
+    RunState,
+    StepAnswered,
+    Visit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,7 +142,7 @@ async def test_what_fits_is_kept() -> None:
     add(flow, "leave")
     results = await flow.run(journal=journal, key=KEY, on_change="keep", observers=[log])
     assert [results[step] for step in (new, c, b, a)] == ["new1", "c1", 2, "a1"]
-    assert log.visits == ["new 1 first", "b 2 stale", "leave 2 recovered"]
+    assert log.visits == ["new 1 first", "b 2 recovered", "leave 2 recovered"]
     # From now on the flow is as it is now, with nothing to keep.
     assert (await flow.run(journal=journal, key=KEY))[a] == "a1"
     assert (await journal.runs())[0].state is RunState.COMPLETED
@@ -184,7 +192,7 @@ async def test_requests_are_kept() -> None:
         on_change="keep",
         observers=[log],
     )
-    assert log.visits == ["b 3 requested", "c 2 requested", "a 2 requested", "e 1 first"]
+    assert log.visits == ["b 3 recovered", "c 2 requested", "a 2 requested", "e 1 first"]
     assert len(results) == 4
 
 
@@ -268,7 +276,7 @@ async def test_a_paid_card_is_not_asked_again() -> None:
 
     rows = await (await left(flow("leave"))).read(KEY)
     await flow("x").run(journal=await journal_of(rows), key=KEY, on_change="keep", observers=[log])
-    assert log.visits == ["open 2 stale", "x 1 first"]
+    assert log.visits == ["open 2 recovered", "x 1 first"]
     log.clear()
     await flow("x", final=False).run(
         journal=await journal_of(rows), key=KEY, on_change="keep", observers=[log]
@@ -295,4 +303,77 @@ async def test_a_complete_run_of_a_changed_flow_goes_on() -> None:
     await plain("a", "b").run(journal=journal, key=KEY)
     await plain("a", "b", "c").run(journal=journal, key=KEY, on_change="keep", observers=[log])
     assert log.visits == ["c 1 first"]
-    assert (await kinds(journal)).count("Opened") == 2
+    # The flow as it is now, what is kept of the run, and where it goes on.
+    assert (await kinds(journal))[6:12] == [
+        *("RunCompleted", "Opened", "StepAnswered", "StepAnswered", "Opened", "RunStarted"),
+    ]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_visit_under_way_to_a_step_with_an_answer(*, fails: bool) -> None:
+    """It comes first, recovered, with its idempotency key; its good answer is kept meanwhile."""
+    keys: list[str] = []
+
+    def flow(*names: str, dies: bool) -> Flow[None]:
+        flow = Flow("f")
+
+        async def charge(visit: Visit) -> str:
+            keys.append(visit.idempotency_key)
+            if visit.number == 2 and dies:
+                raise LeftError if fails else KeyboardInterrupt
+            return answering(visit)
+
+        a = add(flow, "charge", charge)
+        last(flow, a)
+        for name in names:
+            add(flow, name)
+        return flow
+
+    journal, log = MemoryJournal(), Log()
+    with pytest.raises((LeftError, KeyboardInterrupt)):
+        await flow(dies=True).run(journal=journal, key=KEY)
+    await flow("x", dies=False).run(journal=journal, key=KEY, on_change="keep", observers=[log])
+    assert log.visits == ["charge 3 recovered", "last 2 resumed", "x 1 first"]
+    assert keys[0] != keys[1] == keys[2]
+
+
+async def test_what_depends_on_an_answer_that_is_lost() -> None:
+    """Nobody can say whether the new answer is the same: sensitive, or of another type."""
+
+    def flow(*names: str, retyped: bool = False) -> Flow[None]:
+        flow = Flow("f")
+        a = flow.step("a", id="a")(number) if retyped else add(flow, "a")
+        card = flow.step("card", id="card", sensitive=True)(other)
+        flow.step("b", id="b", depends_on=[a])(other)
+        flow.step("c", id="c", depends_on=[card])(other)
+        flow.step("d", id="d", always_ask=True)(other)
+        for name in names:
+            add(flow, name, leave if name == "leave" else None)
+        return flow
+
+    rows = await (await left(flow("leave"))).read(KEY)
+    log = Log()
+    changed = flow("x")
+    await changed.run(journal=await journal_of(rows), key=KEY, on_change="keep", observers=[log])
+    assert log.entered == ["card", "c", "d", "x"]
+    log.clear()
+    await flow("leave2", retyped=True).run(
+        journal=await journal_of(rows), key=KEY, on_change="keep", observers=[log]
+    )
+    assert log.entered == ["a", "card", "b", "c", "d", "leave2"]
+    assert not [event for event in log if isinstance(event, StepAnswered)]
+
+
+async def test_a_class_that_has_changed() -> None:
+    """Its name is the same, and so is the flow: "keep" asks the step again all the same."""
+    journal = await left(plain("a", "b", "leave"))
+    rows = list(await journal.read(KEY))
+    done = next(i for i, row in enumerate(rows) if "StepCompleted" in row.event)
+    rows[done] = edited(rows[done], value=7)
+    again = plain("a", "b", "leave")
+    with pytest.raises(JournalError, match='on_change="keep" asks the step again'):
+        await again.run(journal=await journal_of(rows), key=KEY)
+    log = Log()
+    with pytest.raises(LeftError):
+        await again.run(journal=await journal_of(rows), key=KEY, on_change="keep", observers=[log])
+    assert log.entered == ["a", "leave"]

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from journals import KEY
-from support import Log, add, answering, failing_on
+from support import Log, add, answering, failing_on, last
 
 from reflow import Flow, GoBackError, MemoryJournal, RunFinishedError, RunState, Step, Visit
 
@@ -138,6 +138,55 @@ async def test_a_step_can_be_answered_twice() -> None:
     run.answer(a, "two")
     assert (await run.drive())[a] == "two"
     assert (await flow.run(journal=journal, key=KEY))[a] == "two"
+
+
+@pytest.mark.parametrize("before", ["answer", "skip", "jump_ahead"])
+async def test_the_last_word_counts(before: str) -> None:
+    """The stored answer is news again after something else was asked of its step."""
+    flow, log = Flow("f"), Log()
+    journal = MemoryJournal()
+    a = flow.step("a", id="a", optional=True)(failing_on())
+    add(flow, "b", failing_on(1))
+    with pytest.raises(ValueError, match="1"):
+        await flow.run(journal=journal, key=KEY)
+    run = flow.prepare(journal=journal, key=KEY, observers=[log])
+    if before == "answer":
+        run.answer(a, "other")
+    elif before == "skip":
+        run.skip(a)
+    else:
+        run.jump_ahead(a)
+    run.answer(a, "a1")
+    results = await run.drive()
+    assert results[a] == "a1"
+    assert log.visits == ["b 2 recovered"]
+
+
+async def test_the_stored_answer_of_a_step_that_was_visited_again() -> None:
+    """It ends the visit that was under way, as it would have done then."""
+    flow, log, journal = Flow("f"), Log(), MemoryJournal()
+
+    async def leave(visit: Visit) -> str:
+        if visit.number == 2:
+            raise KeyboardInterrupt
+        return answering(visit)
+
+    a = add(flow, "a", leave)
+    last(flow, a)
+    with pytest.raises(KeyboardInterrupt):
+        await flow.run(journal=journal, key=KEY)
+    run = flow.prepare(journal=journal, key=KEY, observers=[log])
+    run.answer(a, "a1")
+    await run.drive()
+    assert log.visits == ["last 2 resumed"]
+
+
+async def test_going_back_before_the_journal_was_read() -> None:
+    """The refusal says what to do instead: until then nothing seems to have been visited."""
+    flow = closing()
+    run = flow.prepare(journal=await half_done(flow), key=KEY)
+    with pytest.raises(GoBackError, match="as far as is known before drive.*use jump_ahead"):
+        run.go_back("a")
 
 
 def test_without_the_extra() -> None:

@@ -571,3 +571,33 @@ async def test_a_recovered_failure_is_stored_as_what_it_was() -> None:
     failure = results.exceptions.exceptions[1]
     assert isinstance(failure, RecoveredFailure)
     assert "raise ValueError(visit.number)" in failure.traceback
+
+
+class UnshowableError(SyntaxError):
+    """What `traceback` can't format."""
+
+    def __init__(self) -> None:
+        super().__init__("x")
+        self.text = 5  # type: ignore[assignment]  # what is tested
+        self.lineno = 1
+        self.offset = "b"  # type: ignore[assignment]  # what is tested
+
+
+async def test_a_failure_that_cant_be_shown() -> None:
+    """What is known of it is stored; the run doesn't suffer from it, nor the rows behind."""
+    journal, flow = MemoryJournal(), Flow("f")
+    a = add(flow, "a")
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 2:
+            raise UnshowableError
+        return answering(visit)
+
+    b = add(flow, "b", act, depends_on=(a,))
+    add(flow, "c", depends_on=(b,))
+    last(flow, a)
+    await flow.run(journal=journal, key=KEY, return_exceptions=True)
+    results = await flow.run(journal=journal, key=KEY, return_exceptions=True)
+    outcome = results.outcome(b)
+    assert isinstance(outcome, Failed)
+    assert "UnshowableError" in str(outcome.exception)

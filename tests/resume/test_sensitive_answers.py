@@ -5,15 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from journals import KEY, journal_of
 from support import Log, add, answering, never
 
 from reflow import (
+    Failed,
     Flow,
     LoggingObserver,
     MemoryJournal,
     Pending,
+    RunState,
+    Skipped,
+    Step,
     StepCompleted,
     StepFailedError,
     StepNotDoneError,
@@ -219,6 +224,11 @@ def everywhere() -> tuple[Flow[None], list[str]]:
     return flow, [step.id for step in flow.steps]
 
 
+async def failing_with_a_mark(visit: Visit) -> str:
+    """Fail, saying what nobody may see."""
+    raise ValueError(MARK)
+
+
 async def test_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     """Not in rows, logs, event reprs or error texts, whatever the step does with it."""
     caplog.set_level(logging.DEBUG)
@@ -247,18 +257,135 @@ async def test_nowhere(caplog: pytest.LogCaptureFixture) -> None:
         assert MARK not in text
 
 
-async def test_not_in_the_end_of_a_run() -> None:
-    """Also an exception that is not an Exception may quote what a sensitive step was given."""
+class LeftError(BaseException):
+    """Ends a run."""
+
+
+async def raising_left(visit: Visit) -> str:
+    """End the run, saying what nobody may see."""
+    raise LeftError(MARK)
+
+
+async def answered_then_raising(visit: Visit) -> str:
+    """End the run although there is an answer already."""
+    step = visit.step
+    assert isinstance(step, Step)
+    visit.run.answer(step, MARK)
+    raise LeftError(MARK)
+
+
+async def raising_in_a_group(visit: Visit) -> str:
+    """Fail as everything does in a task group."""
+
+    async def fail() -> None:
+        raise ValueError(MARK)
+
+    async with anyio.create_task_group() as tg:
+        tg.start_soon(fail)
+    raise AssertionError
+
+
+def raising_condition(results: object) -> bool:
+    """Refuse to decide."""
+    raise LeftError(MARK)
+
+
+async def raising_callback(event: object) -> None:
+    """Fail after the answer."""
+    raise LeftError(MARK)
+
+
+ENDS: dict[str, dict[str, object]] = {
+    "visit": {"act": raising_left},
+    "answered": {"act": answered_then_raising},
+    "group": {"act": raising_in_a_group},
+    "condition": {"act": secret, "when": raising_condition},
+    "callback": {"act": secret, "on_completed": raising_callback},
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_not_in_the_end_of_a_run(end: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever ends the run may quote what a sensitive step was given."""
+    caplog.set_level(logging.DEBUG)
     flow, journal, log = Flow("f"), MemoryJournal(), Log()
-
-    class LeftError(BaseException):
-        pass
-
-    async def act(visit: Visit) -> str:
-        raise LeftError(MARK)
-
-    flow.step("d", id="card", sensitive=True)(act)
-    with pytest.raises(LeftError):
-        await flow.run(journal=journal, key=KEY, observers=[log])
+    options = ENDS[end]
+    flow.step("d", id="card", sensitive=True, when=options.get("when"))(options["act"])  # type: ignore[call-overload]  # they fit
+    with pytest.raises((LeftError, ExceptionGroup)):
+        await flow.run(  # type: ignore[call-overload]  # it fits
+            journal=journal,
+            key=KEY,
+            observers=[log, LoggingObserver()],
+            on_completed=options.get("on_completed"),
+        )
+    assert (await journal.runs())[0].state is RunState.FAILED
     assert MARK not in "".join(map(repr, log))
+    assert MARK not in "".join(row.event for row in await journal.read(KEY))
+    assert MARK not in caplog.text
+
+
+@pytest.mark.parametrize("act", [raising_in_a_group, failing_with_a_mark])
+async def test_not_when_it_is_raised_again_later(
+    act: Callable[[Visit], Awaitable[str]],
+) -> None:
+    """Also when the step has long had an answer."""
+    flow, journal, log = Flow("f"), MemoryJournal(), Log()
+    card = flow.step("d", id="card", sensitive=True)(act)
+
+    async def later(visit: Visit) -> str:
+        outcome = visit.run.results.outcome(card)
+        assert isinstance(outcome, Failed)
+        visit.run.answer(card, MARK)
+        message = "no card"
+        raise LookupError(message) from outcome.exception
+
+    add(flow, "later", later)
+
+    async def grouped(visit: Visit) -> str:
+        outcome = visit.run.results.outcome(flow.steps[1])
+        assert isinstance(outcome, Failed)
+        assert outcome.exception.__cause__ is not None
+        message = "all of them"
+        raise BaseExceptionGroup(message, [outcome.exception.__cause__])
+
+    add(flow, "grouped", grouped)
+    results = await flow.run(journal=journal, key=KEY, observers=[log], return_exceptions=True)
+    rows = "".join(row.event for row in await journal.read(KEY))
+    assert "LookupError" in rows
+    texts = [rows, *map(repr, log), *(repr(results.outcome(step)) for step in flow.steps[1:])]
+    assert MARK not in "".join(texts)
+
+
+async def test_its_condition_still_decides() -> None:
+    """An answer that is given again counts only if the step is wanted."""
+    flow, journal = Flow("f"), MemoryJournal()
+    plan = add(flow, "plan")
+    card = flow.step("card", id="card", sensitive=True, when=lambda r: r[plan] != "free")(secret)
+
+    async def change(visit: Visit) -> str:
+        visit.run.answer(plan, "free")
+        message = "the process died"
+        raise OSError(message)
+
+    add(flow, "c", change)
+    with pytest.raises(OSError, match="died"):
+        await flow.run(journal=journal, key=KEY)
+    run = flow.prepare(journal=journal, key=KEY, return_exceptions=True)
+    run.answer(card, MARK)
+    results = await run.drive()
+    assert isinstance(results.outcome(card), Skipped)
+
+
+async def test_given_back() -> None:
+    """Where it isn't asked any more it can be read again, in this process."""
+    flow, journal = Flow("f"), MemoryJournal()
+    card = flow.step("card", id="card", sensitive=True)(secret)
+    flow.step("pay", id="pay", point_of_no_return=True)(answer)
+    add(flow, "c", dying_once())
+    with pytest.raises(OSError, match="died"):
+        await flow.run(journal=journal, key=KEY)
+    for _ in range(2):
+        run = flow.prepare(journal=journal, key=KEY)
+        run.answer(card, MARK)
+        assert (await run.drive())[card] == MARK
     assert MARK not in "".join(row.event for row in await journal.read(KEY))

@@ -292,11 +292,12 @@ async def test_native_cancellation_waits_for_a_write(backend_name: str) -> None:
     assert run.state is RunState.CANCELLED
 
 
-async def test_a_loop_that_is_closed_waits_for_nobody(backend_name: str) -> None:
-    """Every task is cancelled then, also the one that writes."""
+async def test_a_loop_that_is_closed(backend_name: str) -> None:
+    """Every task is cancelled then, also the one that writes: another one finishes its work."""
     if backend_name != "asyncio":
         pytest.skip("task.cancel() is asyncio's")
     slow = Slow(MemoryJournal(), at=1)
+    slow.go_on.set()
     run = two_steps().prepare(journal=slow, key=KEY)
     before = asyncio.all_tasks()
     task = asyncio.ensure_future(run.drive())
@@ -305,7 +306,82 @@ async def test_a_loop_that_is_closed_waits_for_nobody(backend_name: str) -> None
         other.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert len(await stored(slow.journal)) == 3
+    assert (await kinds(slow.journal))[3:] == ["StepCompleted", "StepEntered", "RunCancelled"]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("moment", range(12))
+async def test_a_loop_that_is_closed_at_any_moment(moment: int, backend_name: str) -> None:
+    """Nothing is lost, and the key can be used afterwards. A task may not even have begun."""
+    if backend_name != "asyncio":
+        pytest.skip("task.cancel() is asyncio's")
+    journal, flow, log = MemoryJournal(), two_steps(), Log()
+    before = asyncio.all_tasks()
+    task = asyncio.ensure_future(flow.run(journal=journal, key=KEY, observers=[log]))
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    for other in asyncio.all_tasks() - before:
+        other.cancel()
+    await asyncio.wait([task])
+    assert (await kinds(journal)).count("StepCompleted") == len(log.completed)
+    await flow.run(journal=journal, key=KEY)
+    assert await state_of_run(journal) is RunState.COMPLETED
+
+
+@pytest.mark.parametrize("times", [1, 9])
+async def test_a_journal_that_is_cancelled_itself(times: int, backend_name: str) -> None:
+    """A driver may cancel what it waits for; no run goes on as if its rows were stored."""
+    if backend_name != "asyncio":
+        pytest.skip("a future can be cancelled by anybody on asyncio only")
+    journal = MemoryJournal()
+
+    class Cancelling(Passing):
+        left = times
+
+        @override
+        async def append(self, key: str, rows: Sequence[JournalRow]) -> None:
+            if rows[0].sequence and self.left:
+                self.left -= 1
+                raise asyncio.CancelledError
+            await super().append(key, rows)
+
+    run = two_steps().prepare(journal=Cancelling(journal), key=KEY)
+    if times == 1:
+        await run.drive()
+        assert await state_of_run(journal) is RunState.COMPLETED
+    else:
+        with pytest.raises(JournalError, match="cancelled again and again"):
+            await run.drive()
+        assert await kinds(journal) == ["Opened", "RunStarted", "StepEntered"]
+
+
+async def test_a_journal_that_gives_no_rows() -> None:
+    """It is named, before anything is done."""
+
+    class Strange(Passing):
+        @override
+        async def read(self, key: str, start: int = 0) -> Sequence[JournalRow]:
+            return ["row"]  # type: ignore[list-item]  # what is tested
+
+    with pytest.raises(JournalError, match=r"key 'call-42' can't be read: .*no rows"):
+        await two_steps().run(journal=Strange(MemoryJournal()), key=KEY)
+
+
+async def test_a_journal_whose_errors_say_nothing() -> None:
+    """Their names have to do."""
+
+    class SilentError(Exception):
+        @override
+        def __str__(self) -> str:
+            raise ValueError
+
+    class Strange(Passing):
+        @override
+        async def append(self, key: str, rows: Sequence[JournalRow]) -> None:
+            raise SilentError
+
+    with pytest.raises(JournalError, match="rows 0 to 2 can't be written: SilentError"):
+        await two_steps().run(journal=Strange(MemoryJournal()), key=KEY)
 
 
 async def test_an_answer_that_coincides_with_cancellation() -> None:
