@@ -185,7 +185,7 @@ async def test_going_back_before_the_journal_was_read() -> None:
     """The refusal says what to do instead: until then nothing seems to have been visited."""
     flow = closing()
     run = flow.prepare(journal=await half_done(flow), key=KEY)
-    with pytest.raises(GoBackError, match="as far as is known before drive.*use jump_ahead"):
+    with pytest.raises(GoBackError, match=r"as far as is known before drive.*use jump_ahead"):
         run.go_back("a")
 
 
