@@ -49,10 +49,13 @@ def without_signal(exc: BaseException, visit: object) -> Exception | None:
 
 def is_only(exc: BaseException, kinds: tuple[type[BaseException], ...]) -> bool:
     """Say whether an exception, or everything in a group, is of these kinds."""
-    if isinstance(exc, BaseExceptionGroup):
-        parts = cast("BaseExceptionGroup[BaseException]", exc).exceptions
-        return all(is_only(part, kinds) for part in parts)
-    return isinstance(exc, kinds)
+    parts = [exc]
+    for part in parts:
+        if isinstance(part, BaseExceptionGroup):
+            parts += cast("BaseExceptionGroup[BaseException]", part).exceptions
+        elif not isinstance(part, kinds):
+            return False
+    return True
 
 
 def add_note(exc: BaseException, note: str) -> None:
