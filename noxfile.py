@@ -124,12 +124,11 @@ def coverage(session: nox.Session) -> None:
         session.warn(f"Not measured: Python {', '.join(unmeasured)} (no interpreter, or not run).")
 
 
-@nox.session(default=False)
+@nox.session
 def kills(session: nox.Session) -> None:
     """Kill some two thousand processes on both sides of every write and at random moments."""
     session.install("--editable", ".[demo,postgres]", "--group", "test")
-    env = {"REFLOW_KILLS": "full", "REFLOW_REQUIRE_POSTGRES": "1"}
-    session.run("pytest", "-rP", "tests/kill", *session.posargs, env=env)
+    session.run("pytest", "-rP", "tests/kill", *session.posargs, env={"REFLOW_KILLS": "full"})
 
 
 @nox.session(default=False)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _ADVICE: Final = (
-    "What the run did since its last row is only in memory (run.results); prepare it again with "
+    ". What the run did since its last row is only in memory (run.results); prepare it again with "
     "its key to go on from what is stored"
 )
 # Between two tries to reach a journal, in seconds: at first, and at most.
@@ -182,7 +182,7 @@ class Recording:
                 break
         else:
             self._over = True
-            message = f"{self._place_of(rows)}: it was cancelled again and again. {_ADVICE}"
+            message = f"{self._place_of(rows)}: it was cancelled again and again{_ADVICE}"
             raise JournalError(message) from cancellation
         if cancellation is not None:
             raise cancellation
@@ -210,7 +210,7 @@ class Recording:
                     raise
 
         try:
-            await self._patiently(attempt, self._place_of(rows))
+            await self._patiently(attempt, self._place_of(rows), _ADVICE)
         except Exception:
             # Nothing behind these rows may be written.
             self._over = True
@@ -221,7 +221,9 @@ class Recording:
     async def _read(self, start: int) -> tuple[JournalRow, ...]:
         return tuple(await self._journal.read(self._key, start))
 
-    async def _patiently(self, attempt: Callable[[], Awaitable[T]], place: str) -> T:
+    async def _patiently(
+        self, attempt: Callable[[], Awaitable[T]], place: str, advice: str = ""
+    ) -> T:
         """Try until it works, for as long as the journal says; say where it didn't."""
         pause, deadline = _FIRST_PAUSE, math.inf
         while True:
@@ -234,10 +236,10 @@ class Recording:
                 now = anyio.current_time()
                 deadline = min(deadline, now + self._journal.patience)
                 if now >= deadline:
-                    raise JournalError(f"{place}: {_told(exc)}. {_ADVICE}") from exc
+                    raise JournalError(f"{place}: {_told(exc)}{advice}") from exc
                 wait = min(pause, deadline - now)
             except Exception as exc:
-                raise JournalError(f"{place}: {_told(exc)}. {_ADVICE}") from exc
+                raise JournalError(f"{place}: {_told(exc)}{advice}") from exc
             await anyio.sleep(wait)
             pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -161,7 +161,7 @@ class Resumer:
         """Make a machine of the flow as it is now, with what still fits of the old one."""
         ids, names = self._plan.ids, old.plan.names
         # The step whose visit the end of the process cut short, or that ended the run.
-        active = names[old.active] if old.active >= 0 else failing
+        active = names[old.active] if old.active >= 0 else failing or ""
         if old.active >= 0:
             old.leave(old.active)
         machine = Machine(self._plan, [])
@@ -171,12 +171,14 @@ class Resumer:
             machine.answer(i, value)
         before = (begun, *(machine.log or ()))
         machine.log = []
+        # Unless the new order puts it behind a point of no return.
+        comes_again = active in ids and machine.closed_by(ids[active]) is None
         had = [name for i, name in enumerate(names) if old.status[i] != PENDING and name in ids]
         opened = e.Opened(
             self._key,
             run,
             resumed=True,
-            again=(active,) if active is not None and active in ids else (),
+            again=(active,) if comes_again else (),
             lost=tuple(name for name in had if machine.status[ids[name]] == PENDING),
             visits=tuple(
                 (name, old.visits[i], old.attempts.get(i, 0))

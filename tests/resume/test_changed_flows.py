@@ -377,3 +377,28 @@ async def test_a_class_that_has_changed() -> None:
     with pytest.raises(LeftError):
         await again.run(journal=await journal_of(rows), key=KEY, on_change="keep", observers=[log])
     assert log.entered == ["a", "leave"]
+
+
+async def test_a_visit_that_the_new_order_puts_behind_a_point_of_no_return() -> None:
+    """What is paid is paid: the visit that was under way isn't wanted any more."""
+
+    def flow(*names: str, dies: bool) -> Flow[None]:
+        flow = Flow("f")
+
+        async def act(visit: Visit) -> str:
+            if visit.number == 2 and dies:
+                raise KeyboardInterrupt
+            return answering(visit)
+
+        for name in names:
+            flow.step(name, id=name, point_of_no_return=name == "pay")(act)
+        last(flow, flow.steps[1])
+        return flow
+
+    journal, log = MemoryJournal(), Log()
+    with pytest.raises(KeyboardInterrupt):
+        await flow("pay", "a", dies=True).run(journal=journal, key=KEY)
+    await flow("a", "pay", dies=False).run(
+        journal=journal, key=KEY, on_change="keep", observers=[log]
+    )
+    assert log.entered == ["last"]
