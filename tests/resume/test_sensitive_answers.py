@@ -25,9 +25,11 @@ from reflow import (
     StepState,
     Visit,
 )
+from reflow.journal import SQLiteJournal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -229,11 +231,17 @@ async def failing_with_a_mark(visit: Visit) -> str:
     raise ValueError(MARK)
 
 
-async def test_nowhere(caplog: pytest.LogCaptureFixture) -> None:
-    """Not in rows, logs, event reprs or error texts, whatever the step does with it."""
+def contents(folder: Path) -> bytes:
+    """Give what is in the files of a folder."""
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+async def test_nowhere(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """Not in files, logs, event reprs or error texts, whatever the step does with it."""
     caplog.set_level(logging.DEBUG)
     flow, _ = everywhere()
-    journal, log = MemoryJournal(), Log()
+    log = Log()
+    journal = SQLiteJournal(tmp_path / "runs.db")
 
     async def told(event: StepCompleted) -> None:
         if event.sensitive:
@@ -250,6 +258,11 @@ async def test_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     run.skip("optional")
     results = await run.drive()
     texts = [row.event for row in await journal.read(KEY)]
+    # With what SQLite has written beside the file itself.
+    files = contents(tmp_path)
+    journal.close()
+    assert b"StepCompleted" in files
+    assert MARK.encode() not in files
     kept = "".join(texts)
     assert all(kind in kept for kind in ("CallbackFailed", "LookupError", "ExceptionGroup"))
     told_of = "".join(map(repr, log))
