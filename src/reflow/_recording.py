@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import uuid
 from datetime import UTC, datetime
 from functools import partial
@@ -48,7 +49,7 @@ class Recording:
     """What is kept of one run, by one `drive()`."""
 
     __slots__ = (
-        *("_flow", "_fresh", "_journal", "_keep", "_key", "_over", "_pending", "_rows"),
+        *("_fault", "_flow", "_fresh", "_journal", "_keep", "_key", "_over", "_pending", "_rows"),
         *("_sequence", "_writer", "_written", "opened", "place", "run"),
     )
 
@@ -80,6 +81,8 @@ class Recording:
         self._fresh = True
         # A write has failed: nothing is written any more, so that no row is missing in between.
         self._over = False
+        # Why an event has no row.
+        self._fault: BaseException | None = None
         # Whether the write under way has done all.
         self._written = True
 
@@ -103,10 +106,11 @@ class Recording:
             text = self._rows.write(event, machine.is_sensitive, fresh=fresh)
         except BaseException as exc:
             # Without its row those behind it mean nothing.
-            self._over = True
+            self._over, self._fault = True, exc
             if isinstance(exc, CodecError):
                 # The answer was changed after it was checked.
-                raise self._refused(str(getattr(event, "step", "")), exc) from exc
+                self._fault = self._refused(str(getattr(event, "step", "")), exc)
+                raise self._fault from exc
             raise
         self._fresh = self._fresh and not fresh
         self._pending.append((datetime.now(UTC), text))
@@ -162,6 +166,10 @@ class Recording:
             JournalConflictError: if someone else has written to the key.
             JournalError: if they can't be written, within the journal's patience.
         """
+        if self._fault is not None and sys.exception() is not self._fault:
+            # It was raised where the event came from, which need not be this task.
+            message = f"{self.place} can't be stored any more{_ADVICE}"
+            raise JournalError(message) from self._fault
         if self._over or not self._pending:
             return
         state = machine.phase

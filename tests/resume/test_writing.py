@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from reflow import (
     Flow,
+    FlowError,
     JournalConflictError,
     JournalError,
     JournalUnavailableError,
@@ -369,6 +370,61 @@ async def test_a_journal_that_gives_no_rows() -> None:
 
     with pytest.raises(JournalError, match=r"key 'call-42' can't be read: .*no rows"):
         await two_steps().run(journal=Strange(MemoryJournal()), key=KEY)
+
+
+async def test_an_event_that_has_no_row() -> None:
+    """Whoever made it happen is told; and the run doesn't go on as if it were stored."""
+    journal, flow = MemoryJournal(), Flow("f")
+
+    class ShyError(Exception):
+        """Nobody may look at it."""
+
+        @override
+        def __getattribute__(self, name: str) -> object:
+            raise RuntimeError(name)
+
+    async def act(visit: Visit) -> str:
+        raise ShyError
+
+    add(flow, "a", act)
+    add(flow, "b")
+    with pytest.raises(RuntimeError):
+        await flow.run(journal=journal, key=KEY, return_exceptions=True)
+
+
+@attrs.define(eq=False)
+class Corrupting:
+    """Damages what it is compared with."""
+
+    number: int
+
+    @override
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, Corrupting)
+        other.number = "two"  # type: ignore[assignment]  # what is tested
+        return False
+
+    __hash__ = None  # type: ignore[assignment]  # as of everything that can change
+
+
+async def test_an_answer_that_is_damaged_while_it_is_given() -> None:
+    """Whoever gives it is told; if they go on all the same, the run doesn't."""
+    journal, flow = MemoryJournal(), Flow("f")
+
+    @flow.step("something")
+    async def something(visit: Visit) -> Corrupting:
+        return Corrupting(1)
+
+    async def act(visit: Visit) -> str:
+        with pytest.raises(FlowError, match=r"step 'something'.*expected int"):
+            visit.run.answer(something, Corrupting(2))
+        return "x"
+
+    add(flow, "b", act)
+    add(flow, "c")
+    with pytest.raises(JournalError, match="can't be stored any more"):
+        await flow.run(journal=journal, key=KEY)
+    assert (await kinds(journal))[-1] == "StepEntered"
 
 
 async def test_a_journal_whose_errors_say_nothing() -> None:

@@ -377,7 +377,8 @@ class Database:
 
 @functools.cache
 def _append_few(count: int) -> LiteralString:
-    return APPEND.format(", ".join([ROW] * count))
+    rows: list[LiteralString] = [ROW] * count
+    return APPEND.format(", ".join(rows))
 
 
 def _columns(row: JournalRow) -> tuple[object, ...]:
