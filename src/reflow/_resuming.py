@@ -173,13 +173,16 @@ class Resumer:
         machine.log = []
         # Unless the new order puts it behind a point of no return.
         comes_again = active in ids and machine.closed_by(ids[active]) is None
-        had = [name for i, name in enumerate(names) if old.status[i] != PENDING and name in ids]
+        # What is based on a step that had an outcome, or that is new, goes by what was.
+        never = {name for i, name in enumerate(names) if not (old.status[i] or i in old.last)}
+        missing = (i for i, status in enumerate(machine.status) if status == PENDING)
+        lost = tuple(name for name in machine.names_of(missing) if name not in never)
         opened = e.Opened(
             self._key,
             run,
             resumed=True,
             again=(active,) if comes_again else (),
-            lost=tuple(name for name in had if machine.status[ids[name]] == PENDING),
+            lost=lost,
             visits=tuple(
                 (name, old.visits[i], old.attempts.get(i, 0))
                 for i, name in enumerate(names)

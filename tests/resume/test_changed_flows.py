@@ -36,6 +36,11 @@ async def leave(visit: Visit) -> str:
     raise LeftError
 
 
+async def die(visit: Visit) -> str:
+    """End the process."""
+    raise KeyboardInterrupt
+
+
 async def other(visit: Visit) -> str:
     """Answer."""
     return answering(visit)
@@ -402,3 +407,42 @@ async def test_a_visit_that_the_new_order_puts_behind_a_point_of_no_return() -> 
         journal=journal, key=KEY, on_change="keep", observers=[log]
     )
     assert log.entered == ["last"]
+
+
+async def test_what_is_confirmed_or_based_on_a_new_step() -> None:
+    """The confirmation was of other answers, and so it stays after another change of the flow."""
+
+    def flow(*names: str) -> Flow[None]:
+        flow = Flow("f")
+        steps = {name: add(flow, name) for name in names}
+        needed = [steps["x"]] if "x" in steps else []
+        flow.step("b", id="b", depends_on=needed)(other)
+        flow.step("confirmed", id="confirmed", always_ask=True)(other)
+        add(flow, "leave", leave)
+        return flow
+
+    journal, log = await left(flow("a")), Log()
+    with pytest.raises(LeftError):
+        await flow("a", "x").run(journal=journal, key=KEY, on_change="keep", observers=[log])
+    assert log.entered == ["x", "b", "confirmed", "leave"]
+    log.clear()
+
+
+async def test_changed_twice_before_a_new_step_was_asked() -> None:
+    """What is based on it isn't forgotten."""
+
+    def flow(*names: str) -> Flow[None]:
+        flow = Flow("f")
+        for name in names:
+            if name == "confirmed":
+                flow.step("d", id=name, always_ask=True)(other)
+            else:
+                add(flow, name.strip("!?"), {"!": leave, "?": die}.get(name[-1]))
+        return flow
+
+    journal, log = await left(flow("a", "confirmed", "leave!")), Log()
+    with pytest.raises(KeyboardInterrupt):
+        await flow("x?", "a", "confirmed").run(journal=journal, key=KEY, on_change="keep")
+    changed = flow("x", "a", "confirmed", "end")
+    await changed.run(journal=journal, key=KEY, on_change="keep", observers=[log])
+    assert log.entered == ["x", "confirmed", "end"]
