@@ -125,6 +125,23 @@ async def test_an_answer_makes_others_stale() -> None:
     assert log.visits == ["b 2 stale", "c 2 recovered"]
 
 
+async def test_answers_that_are_based_on_each_other() -> None:
+    """What one of them made stale of the others is found anew."""
+    flow, log, journal = Flow("f"), Log(), MemoryJournal()
+    a = add(flow, "a")
+    b = add(flow, "b", depends_on=(a,))
+    add(flow, "c", failing_on(1))
+    with pytest.raises(ValueError, match="1"):
+        await flow.run(journal=journal, key=KEY)
+    run = flow.prepare(journal=journal, key=KEY, observers=[log])
+    run.answer(a, "one")
+    run.answer(b, "given")
+    run.answer(a, "two")
+    results = await run.drive()
+    assert log.visits == ["b 2 stale", "c 2 recovered"]
+    assert results[a] == "two"
+
+
 async def test_a_step_can_be_answered_twice() -> None:
     """The last one counts, and is what is stored."""
     flow, journal = Flow("f"), MemoryJournal()

@@ -377,11 +377,13 @@ async def test_an_event_that_has_no_row() -> None:
     journal, flow = MemoryJournal(), Flow("f")
 
     class ShyError(Exception):
-        """Nobody may look at it."""
+        """Nobody may look at where it came from."""
 
         @override
         def __getattribute__(self, name: str) -> object:
-            raise RuntimeError(name)
+            if name == "__cause__":
+                raise RuntimeError(name)
+            return super().__getattribute__(name)
 
     async def act(visit: Visit) -> str:
         raise ShyError
