@@ -381,7 +381,7 @@ async def test_an_event_that_has_no_row() -> None:
 
         @override
         def __getattribute__(self, name: str) -> object:
-            if name == "__cause__":
+            if name in {"__cause__", "__reflow_sensitive__"}:
                 raise RuntimeError(name)
             return super().__getattribute__(name)
 
