@@ -229,7 +229,8 @@ def _value(alias: Alias) -> object:
     """
     try:
         value = alias.__value__
-    except Exception as error:
+    # Only the aliases of Python 3.12 and newer are evaluated late.
+    except Exception as error:  # pragma: no cover - so 3.11 alone never gets here
         raise UnsupportedTypeError([f"{error}"]) from error
     module = sys.modules.get(alias.__module__)
     return evaluate(value, vars(module) if module else {}, {alias.__name__: alias})
