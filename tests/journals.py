@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Final, cast, final
 
 import anyio
 import attrs
+import pytest
+from support import add
 from typing_extensions import override
 
-from reflow import JournalRow, JournalUnavailableError, MemoryJournal, RunState
+from reflow import Flow, JournalRow, JournalUnavailableError, MemoryJournal, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reflow import StoredRun
+    from reflow import Run, StoredRun
 
 KEY: Final = "call-42"
 
@@ -143,3 +145,25 @@ async def state_of_run(journal: MemoryJournal) -> RunState:
     """Say where the journal's only run stands."""
     (run,) = await journal.runs()
     return run.state
+
+
+class KilledError(BaseException):
+    """Ends a run as if its process had been killed: what comes after it isn't written."""
+
+
+async def killed(run: Run, journal: MemoryJournal) -> MemoryJournal:
+    """Drive a run until its process dies; give what it has left in the journal."""
+    with pytest.raises(KilledError):
+        await run.drive()
+    rows = await journal.read(KEY)
+    # Of the end of the run nothing is known.
+    left = next(i for i, row in enumerate(rows) if '"RunFailed"' in row.event)
+    return await journal_of(rows[:left])
+
+
+def two_steps() -> Flow[None]:
+    """Make a flow of two steps."""
+    flow = Flow("f")
+    a = add(flow, "a")
+    add(flow, "b", depends_on=(a,))
+    return flow

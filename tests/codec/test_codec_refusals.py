@@ -155,11 +155,11 @@ VALUES: list[tuple[object, list[object]]] = [
     ),
     (collections.abc.Sequence[str], ["a", {"a"}, [1]]),
     (collections.abc.Mapping[str, int], [[], {"a": "b"}]),
-    (Doctor, [Chief("a"), {"name": "a", "born": None}, Doctor(1), without(Doctor, born=None)]),  # type: ignore[arg-type]
+    (Doctor, [Chief("a"), {"name": "a", "born": None}, Doctor(1), without(Doctor, born=None)]),  # type: ignore[arg-type]  # wrong on purpose
     (Box[int], [Box(item="a"), Box(item=True)]),
-    (Node, [Node(1, [Node("a", [])])]),  # type: ignore[arg-type]
-    (Person, [Doctor("a"), attrs.evolve(Person("a"), name=1)]),  # type: ignore[arg-type]
-    (Point, [(1, 2.0), Point("a"), tuple.__new__(Point, [1])]),  # type: ignore[arg-type]
+    (Node, [Node(1, [Node("a", [])])]),  # type: ignore[arg-type]  # wrong on purpose
+    (Person, [Doctor("a"), attrs.evolve(Person("a"), name=1)]),  # type: ignore[arg-type]  # wrong on purpose
+    (Point, [(1, 2.0), Point("a"), tuple.__new__(Point, [1])]),  # type: ignore[arg-type]  # wrong on purpose
     (Pair[int], [Pair("a", []), Pair[object](1, ["a"])]),
     (Movie, [{}, {"title": 1}, {"title": "a", "more": 1}, {Text("title"): "a"}, Doctor("a")]),
     (Options, [{"name": "a", "seen": 1}]),

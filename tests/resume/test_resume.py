@@ -6,25 +6,30 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from journals import KEY, Unreliable, journal_of, kinds, state_of_run, stored
-from support import Log, add, answering, failing_on, interrupted, last, never
+from journals import (
+    KEY,
+    KilledError,
+    Unreliable,
+    journal_of,
+    killed,
+    kinds,
+    state_of_run,
+    stored,
+)
+from support import Log, add, answering, interrupted, last, never
 
 from reflow import (
-    Failed,
     Flow,
     FlowError,
     MemoryJournal,
     Opened,
     Pending,
     Reason,
-    RecoveredFailure,
     RunFinishedError,
     RunStarted,
     RunState,
     RunStoppedError,
     Skipped,
-    Step,
-    StepFailedError,
     StepNotDoneError,
     Visit,
 )
@@ -32,23 +37,8 @@ from reflow import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reflow import Run
 
 pytestmark = pytest.mark.anyio
-
-
-class KilledError(BaseException):
-    """Ends a run as if its process had been killed: what comes after it isn't written."""
-
-
-async def killed(run: Run, journal: MemoryJournal) -> MemoryJournal:
-    """Drive a run until its process dies; give what it has left in the journal."""
-    with pytest.raises(KilledError):
-        await run.drive()
-    rows = await journal.read(KEY)
-    # Of the end of the run nothing is known.
-    left = next(i for i, row in enumerate(rows) if '"RunFailed"' in row.event)
-    return await journal_of(rows[:left])
 
 
 async def test_answers_are_not_asked_again() -> None:
@@ -176,105 +166,6 @@ async def test_skips_and_early_answers_survive() -> None:
     assert isinstance(results.outcome(phone), Skipped)
     assert isinstance(results.outcome(members), Skipped)
     assert results[late] == "early"
-
-
-async def test_failures_survive() -> None:
-    """Type, message and traceback come back; under return_exceptions nothing runs again."""
-    journal, log, dead = MemoryJournal(), Log(), [True]
-    flow = Flow("f")
-    bad = add(flow, "bad", failing_on(1))
-
-    async def act(visit: Visit) -> str:
-        if dead:
-            raise KilledError
-        return "b"
-
-    add(flow, "b", act)
-    left = await killed(flow.prepare(journal=journal, key=KEY, return_exceptions=True), journal)
-    dead.clear()
-    results = await flow.run(journal=left, key=KEY, return_exceptions=True, observers=[log])
-    assert log.visits == ["b 2 recovered"]
-    with pytest.raises(StepFailedError) as raised:
-        results[bad]
-    failure = raised.value.__cause__
-    assert isinstance(failure, RecoveredFailure)
-    assert (failure.type, failure.message, str(failure)) == ("ValueError", "1", "ValueError: 1")
-    assert "raise ValueError(visit.number)" in failure.traceback
-    assert results.exceptions is not None
-    assert results.exceptions.exceptions == (failure,)
-
-
-async def test_without_return_exceptions_what_failed_runs_again() -> None:
-    """A run that raises failures doesn't go on over one that another run only recorded."""
-    journal, log, dead = MemoryJournal(), Log(), [True]
-    flow = Flow("f")
-    bad = add(flow, "bad", failing_on(1))
-
-    async def act(visit: Visit) -> str:
-        if dead:
-            raise KilledError
-        return "b"
-
-    add(flow, "b", act)
-    left = await killed(flow.prepare(journal=journal, key=KEY, return_exceptions=True), journal)
-    dead.clear()
-    results = await flow.run(journal=left, key=KEY, observers=[log])
-    assert log.visits == ["bad 2 recovered", "b 2 recovered"]
-    assert results[bad] == "bad2"
-    assert results.exceptions is None
-
-
-@pytest.mark.parametrize("return_exceptions", [False, True])
-async def test_a_failed_run_runs_the_failing_step_again(*, return_exceptions: bool) -> None:
-    """Whoever resumes it wants another try, with the rest as it was."""
-    journal, log = MemoryJournal(), Log()
-    flow = Flow("f")
-    a = add(flow, "a")
-    bad = add(flow, "bad", failing_on(1), depends_on=(a,))
-    add(flow, "c")
-    with pytest.raises(ValueError, match="1"):
-        await flow.run(journal=journal, key=KEY)
-    assert await state_of_run(journal) is RunState.FAILED
-    results = await flow.run(
-        journal=journal, key=KEY, observers=[log], return_exceptions=return_exceptions
-    )
-    assert log.visits == ["bad 2 recovered", "c 1 first"]
-    assert results[bad] == "bad2"
-
-
-async def test_a_failed_revisit_is_tried_again() -> None:
-    """The good answer stands, but what was asked for comes first."""
-    journal, log = MemoryJournal(), Log()
-    flow = Flow("f")
-    a = add(flow, "a", failing_on(2))
-    last(flow, a)
-    with pytest.raises(ValueError, match="2"):
-        await flow.run(journal=journal, key=KEY)
-    run = flow.prepare(journal=journal, key=KEY, observers=[log])
-    results = await run.drive()
-    assert log.visits == ["a 3 recovered", "last 2 resumed"]
-    assert results[a] == "a3"
-
-
-async def test_a_failed_condition_is_evaluated_again() -> None:
-    """It is what failed of its step."""
-    journal, log, broken = MemoryJournal(), Log(), [True]
-    flow = Flow("f")
-    add(flow, "a")
-
-    def when(results: object) -> bool:
-        if broken:
-            message = "broken"
-            raise ValueError(message)
-        return True
-
-    b = flow.step("b", id="b", when=when)(answering_later)
-    with pytest.raises(ValueError, match="broken"):
-        await flow.run(journal=journal, key=KEY)
-    broken.clear()
-    results = await flow.run(journal=journal, key=KEY, observers=[log])
-    assert log.visits == ["b 1 first"]
-    assert results[b] == "b1"
 
 
 async def answering_later(visit: Visit) -> str:
@@ -460,144 +351,3 @@ async def test_reading_before_the_run() -> None:
     with pytest.raises(StepNotDoneError):
         run.results[a]
     assert (await run.drive())[a] == "a1"
-
-
-async def left_in_the_middle(kind: str = "") -> tuple[Flow[None], MemoryJournal]:
-    """Leave a run in the middle of its detour to `c`, with `b` and `d` still to come."""
-    journal, flow, dead = MemoryJournal(), Flow("f"), [True]
-    a, b = add(flow, "a"), add(flow, "b")
-
-    async def ask(visit: Visit) -> str:
-        if visit.reason is Reason.REQUESTED and dead:
-            dead.clear()
-            raise KilledError
-        return answering(visit)
-
-    c = flow.step(
-        "c",
-        id="c",
-        depends_on=[a] if kind == "depends_on" else [],
-        when=(lambda r: r[a] != "") if kind == "when" else None,
-        always_ask=kind == "always_ask",
-    )(ask)
-
-    async def back(visit: Visit) -> str:
-        if visit.number == 1:
-            visit.run.go_back(c, b)
-            await interrupted()
-        return answering(visit)
-
-    add(flow, "d", back)
-    return flow, await killed(flow.prepare(journal=journal, key=KEY), journal)
-
-
-async def test_in_the_middle_of_a_detour() -> None:
-    """What the person was asked comes first, then what is left."""
-    flow, left = await left_in_the_middle()
-    log = Log()
-    await flow.run(journal=left, key=KEY, observers=[log])
-    assert log.visits == ["c 3 recovered", "b 2 requested", "d 2 resumed"]
-
-
-async def test_a_request_comes_before_the_recovered_step() -> None:
-    """As it would have if it had come during the visit; the step keeps its place behind it."""
-    flow, left = await left_in_the_middle()
-    log = Log()
-    run = flow.prepare(journal=left, key=KEY, observers=[log])
-    run.jump_ahead("a")
-    await run.drive()
-    assert log.visits == ["a 2 requested", "c 3 recovered", "b 2 requested", "d 2 resumed"]
-
-
-async def test_the_recovered_step_is_answered() -> None:
-    """Then nobody is asked."""
-    flow, left = await left_in_the_middle()
-    log = Log()
-    run = flow.prepare(journal=left, key=KEY, observers=[log])
-    c = flow.steps[2]
-    assert isinstance(c, Step)
-    run.answer(c, "given")
-    results = await run.drive()
-    assert log.visits == ["b 2 requested", "d 2 resumed"]
-    assert results[c] == "given"
-
-
-@pytest.mark.parametrize("kind", ["depends_on", "when", "always_ask"])
-async def test_an_input_of_the_recovered_step_changes(kind: str) -> None:
-    """It is still asked, once, by what is so now."""
-    flow, left = await left_in_the_middle(kind)
-    log = Log()
-    run = flow.prepare(journal=left, key=KEY, observers=[log])
-    a = flow.steps[0]
-    assert isinstance(a, Step)
-    run.answer(a, "new")
-    await run.drive()
-    assert log.visits[0] == "c 3 recovered"
-    assert log.entered.count("d") == 1
-    assert run.results[a] == "new"
-
-
-async def test_a_recovered_failure_is_stored_as_what_it_was() -> None:
-    """However often it is raised again, in whatever process; a group with all its members."""
-    journal, dead = MemoryJournal(), [True]
-    flow = Flow("f")
-    bad = add(flow, "bad", failing_on(1))
-
-    async def grouped(visit: Visit) -> str:
-        visit.run.results.raise_exceptions()
-        raise AssertionError
-
-    add(flow, "group", grouped)
-
-    async def act(visit: Visit) -> str:
-        if dead:
-            raise KilledError
-        outcome = visit.run.results.outcome(bad)
-        assert isinstance(outcome, Failed)
-        raise outcome.exception
-
-    add(flow, "again", act)
-    left = await killed(flow.prepare(journal=journal, key=KEY, return_exceptions=True), journal)
-    dead.clear()
-    await flow.run(journal=left, key=KEY, return_exceptions=True)
-    results = await flow.run(journal=left, key=KEY, return_exceptions=True)
-    assert results.exceptions is not None
-    texts = [str(exc) for exc in results.exceptions.exceptions]
-    assert texts == [
-        "ValueError: 1",
-        "ExceptionGroup: failures in flow 'f' (1 sub-exception)",
-        "ValueError: 1",
-    ]
-    failure = results.exceptions.exceptions[1]
-    assert isinstance(failure, RecoveredFailure)
-    assert "raise ValueError(visit.number)" in failure.traceback
-
-
-class UnshowableError(SyntaxError):
-    """What `traceback` can't format."""
-
-    def __init__(self) -> None:
-        super().__init__("x")
-        self.text = 5  # type: ignore[assignment]  # what is tested
-        self.lineno = 1
-        self.offset = "b"  # type: ignore[assignment]  # what is tested
-
-
-async def test_a_failure_that_cant_be_shown() -> None:
-    """What is known of it is stored; the run doesn't suffer from it, nor the rows behind."""
-    journal, flow = MemoryJournal(), Flow("f")
-    a = add(flow, "a")
-
-    async def act(visit: Visit) -> str:
-        if visit.number == 2:
-            raise UnshowableError
-        return answering(visit)
-
-    b = add(flow, "b", act, depends_on=(a,))
-    add(flow, "c", depends_on=(b,))
-    last(flow, a)
-    await flow.run(journal=journal, key=KEY, return_exceptions=True)
-    results = await flow.run(journal=journal, key=KEY, return_exceptions=True)
-    outcome = results.outcome(b)
-    assert isinstance(outcome, Failed)
-    assert "UnshowableError" in str(outcome.exception)
