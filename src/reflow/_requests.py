@@ -235,7 +235,8 @@ class Requests:
             i, name, why = self._find(step)
             if why is None:
                 why = self._machine.refusal(i, ahead=ahead)
-                if why == "not visited yet" and self._recording is not None and not self._context:
+                unread = self._recording is not None and self._context is None
+                if why == "not visited yet" and unread:
                     why += ", as far as is known before drive() reads the journal: use jump_ahead"
             if why is not None:
                 refused[name] = why

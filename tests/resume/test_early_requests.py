@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from contextvars import Context
 
 import pytest
 from journals import KEY
@@ -236,3 +238,21 @@ print(*sys.modules.keys() - before)
     assert not {"cattrs", "sqlite3", "psycopg", "json", "reflow.journal", "reflow._rows"} & {
         *loaded
     }
+
+
+async def test_going_back_once_the_journal_was_read(backend_name: str) -> None:
+    """Then it is known what was visited, also where no context variable is set."""
+    if backend_name != "asyncio":
+        pytest.skip("only asyncio's tasks can be given an empty context")
+    flow, journal = Flow("f"), MemoryJournal()
+
+    async def ahead(visit: Visit) -> str:
+        with pytest.raises(GoBackError) as raised:
+            visit.run.go_back("b")
+        assert raised.value.refused == {"b": "not visited yet"}
+        return "x"
+
+    add(flow, "a", ahead)
+    add(flow, "b")
+    driving = flow.run(journal=journal, key=KEY)
+    await asyncio.get_running_loop().create_task(driving, context=Context())

@@ -17,6 +17,7 @@ from reflow import (
     MemoryJournal,
     RecoveredFailure,
     RunState,
+    Step,
     StepFailedError,
     Visit,
 )
@@ -29,9 +30,9 @@ async def answering_later(visit: Visit) -> str:
     return answering(visit)
 
 
-async def test_failures_survive() -> None:
-    """Type, message and traceback come back; under return_exceptions nothing runs again."""
-    journal, log, dead = MemoryJournal(), Log(), [True]
+async def killed_behind_a_failure() -> tuple[Flow[None], Step[str], MemoryJournal]:
+    """Record a failure and die at the next step; give the failed step, too, and what is left."""
+    journal, dead = MemoryJournal(), [True]
     flow = Flow("f")
     bad = add(flow, "bad", failing_on(1))
 
@@ -43,6 +44,13 @@ async def test_failures_survive() -> None:
     add(flow, "b", act)
     left = await killed(flow.prepare(journal=journal, key=KEY, return_exceptions=True), journal)
     dead.clear()
+    return flow, bad, left
+
+
+async def test_failures_survive() -> None:
+    """Type, message and traceback come back; under return_exceptions nothing runs again."""
+    flow, bad, left = await killed_behind_a_failure()
+    log = Log()
     results = await flow.run(journal=left, key=KEY, return_exceptions=True, observers=[log])
     assert log.visits == ["b 2 recovered"]
     with pytest.raises(StepFailedError) as raised:
@@ -57,18 +65,8 @@ async def test_failures_survive() -> None:
 
 async def test_without_return_exceptions_what_failed_runs_again() -> None:
     """A run that raises failures doesn't go on over one that another run only recorded."""
-    journal, log, dead = MemoryJournal(), Log(), [True]
-    flow = Flow("f")
-    bad = add(flow, "bad", failing_on(1))
-
-    async def act(visit: Visit) -> str:
-        if dead:
-            raise KilledError
-        return "b"
-
-    add(flow, "b", act)
-    left = await killed(flow.prepare(journal=journal, key=KEY, return_exceptions=True), journal)
-    dead.clear()
+    flow, bad, left = await killed_behind_a_failure()
+    log = Log()
     results = await flow.run(journal=left, key=KEY, observers=[log])
     assert log.visits == ["bad 2 recovered", "b 2 recovered"]
     assert results[bad] == "bad2"
