@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reflow import Opened, StepsMadeStale
+from reflow import GoBackRequested, Opened, StepSkipped, StepsMadeStale, StepState
 from reflow._replay import TRANSITIONS
 
 if TYPE_CHECKING:
-    from reflow import Event, Run, StepState
+    from reflow import Event, Run
     from reflow._machine import Machine
 
 # Indexes and caches: they follow from the rest, and may differ in what they have tidied up.
@@ -62,15 +62,18 @@ def transitions(
 ) -> set[tuple[type[Event], StepState, StepState]]:
     """Give what an event made of the steps, checked against the machine's table.
 
-    What an event does to other steps than its own is to make them stale or doubtful; behind a
-    point of no return they are neither any more.
+    What an event does to other steps than its own is to make them stale or doubtful, or to skip
+    what is inside its own; behind a point of no return they are neither any more.
     """
     seen: set[tuple[type[Event], StepState, StepState]] = set()
     own = machine.plan.ids.get(getattr(event, "step", ""), -1)
     for i, old in enumerate(before):
         new = machine.state_of(i)
         closed = i != own and machine.closed_by(i) is not None
-        kind = type(event) if i == own or isinstance(event, Opened) else StepsMadeStale
+        direct = i == own or isinstance(event, Opened | GoBackRequested)
+        kind = type(event) if direct else StepsMadeStale
+        if i in machine.inside(own) and new is StepState.SKIPPED:
+            kind = StepSkipped
         if kind in TRANSITIONS and not closed and (i == own or old is not new):
             assert new in TRANSITIONS[kind].get(old, ()), (event, i, old, new)
             seen.add((kind, old, new))

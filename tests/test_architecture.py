@@ -13,12 +13,13 @@ import reflow
 SOURCE = Path(reflow.__file__).parent
 # From the declaration over the machine and the driver to the facade.
 ORDER = (
-    *("_compat", "_errors", "_step", "_events", "_secrecy", "_states", "_results", "_order"),
-    *("_machine", "_replay", "_journal"),
+    *("_compat", "_errors", "_step", "_plan", "_events", "_secrecy", "_states", "_results"),
+    *("_order", "_consequences", "_machine", "_replay", "_journal"),
     *("_codec_types", "_codec_hooks", "_codec_times", "_codec_values", "_codec_classes"),
     *("_codec_pydantic", "_codec_choices", "_codec_containers", "_codec", "_fingerprint"),
     *("_rows", "_resuming", "_conditions"),
-    *("_cancellation", "_recording", "_requests", "_endings", "_run", "_flow", "_logging"),
+    *("_cancellation", "_recording", "_requests", "_endings", "_run", "_including"),
+    *("_declaring", "_flow", "_logging"),
 )
 THIRD_PARTY = {
     # Of typing_extensions only type checkers see anything.
@@ -65,7 +66,21 @@ def test_imports_go_one_way(name: str) -> None:
             assert top in allowed or top in sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("name", ["_step", "_events", "_states", "_results", "_order", "_machine"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "_step",
+            "_plan",
+            "_events",
+            "_states",
+            "_results",
+            "_order",
+            "_consequences",
+            "_machine",
+        ),
+    ],
+)
 def test_the_machine_does_no_io(name: str) -> None:
     """It is synchronous and pure: no await, no event loop, no clock, no threads."""
     tree = ast.parse((SOURCE / f"{name}.py").read_text())

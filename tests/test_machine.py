@@ -29,8 +29,8 @@ from reflow import (
     Visit,
 )
 from reflow._machine import Machine
+from reflow._plan import Plan
 from reflow._replay import apply
-from reflow._step import Plan
 
 FIRST, REQUESTED = Reason.FIRST, Reason.REQUESTED
 ERROR = ValueError()

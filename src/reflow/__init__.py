@@ -1,5 +1,6 @@
 """Flows of interactive steps that can be gone back to, with typed answers, on asyncio and trio."""
 
+from ._declaring import StepDecorator as StepDecorator
 from ._errors import FlowChangedError as FlowChangedError
 from ._errors import FlowError as FlowError
 from ._errors import GoBackError as GoBackError
@@ -35,7 +36,6 @@ from ._events import StepSkipped as StepSkipped
 from ._events import StepsMadeStale as StepsMadeStale
 from ._flow import Flow as Flow
 from ._flow import OnChange as OnChange
-from ._flow import StepDecorator as StepDecorator
 from ._journal import Journal as Journal
 from ._journal import JournalRow as JournalRow
 from ._journal import MemoryJournal as MemoryJournal
@@ -55,6 +55,7 @@ from ._run import Visit as Visit
 from ._states import RunState as RunState
 from ._states import StepState as StepState
 from ._step import AnyStep as AnyStep
+from ._step import IncludedStep as IncludedStep
 from ._step import Step as Step
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "FlowError",
     "GoBackError",
     "GoBackRequested",
+    "IncludedStep",
     "Journal",
     "JournalConflictError",
     "JournalError",

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final, Never, TypeAlias, cast, final
 
 import attrs
 
-from ._step import AnyStep, Plan, Step, StepOptions, make_step, options_of
+from ._plan import Plan
+from ._step import AnyStep, Step, StepOptions, make_step, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +35,8 @@ class StepPrint:
     """The canonical text of its type; empty for a sensitive step, which stores no answers."""
     depends_on: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
+    inside: int = 0
+    """How many steps, right before it, are inside it: of a step that is an included flow."""
 
 
 @final
@@ -55,6 +58,8 @@ class Fingerprint:
             data: Stored = {"id": step.id, "type": step.type}
             if step.depends_on:
                 data["depends_on"] = list(step.depends_on)
+            if step.inside:
+                data["inside"] = step.inside
             stored.append(data | dict.fromkeys(filter(step.flags.__contains__, _FLAGS), True))
         return stored
 
@@ -69,12 +74,13 @@ class Fingerprint:
                 description="",
                 function=_gone,
                 depends_on=tuple(steps[needed] for needed in step.depends_on),
-                when=_gone if "conditional" in flags else None,
+                conditions=((0, _gone),) if "conditional" in flags else (),
                 always_ask="always_ask" in flags,
                 point_of_no_return="point_of_no_return" in flags,
                 revisitable="not_revisitable" not in flags,
                 optional="optional" in flags,
                 sensitive="sensitive" in flags,
+                inside=step.inside,
             )
             made: Step[object] = make_step(options, Step)
             steps[step.id] = made
@@ -105,6 +111,8 @@ def _step_differences(before: StepPrint, now: StepPrint) -> list[str]:
     if before.depends_on != now.depends_on:
         texts = [", ".join(names) or "nothing" for names in (before.depends_on, now.depends_on)]
         found.append(f"{place} depended on {texts[0]}, it depends on {texts[1]}")
+    if before.inside != now.inside:
+        found.append(f"{place} included {before.inside} steps, it includes {now.inside}")
     for flag, option in _FLAGS.items():
         if flag in before.flags - now.flags:
             found.append(f"{place} was declared with {option}, it isn't any more")
@@ -119,7 +127,7 @@ def fingerprint_of(plan: Plan, types: Mapping[str, str]) -> Fingerprint:
     def flags(step: AnyStep) -> Iterable[str]:
         options = options_of(step)
         told = {
-            "conditional": options.when is not None,
+            "conditional": step.conditional,
             "always_ask": options.always_ask,
             "point_of_no_return": options.point_of_no_return,
             "not_revisitable": not options.revisitable,
@@ -136,6 +144,7 @@ def fingerprint_of(plan: Plan, types: Mapping[str, str]) -> Fingerprint:
                 types.get(step.id, ""),
                 tuple(plan.names[i] for i in plan.inputs[plan.positions[step]]),
                 frozenset(flags(step)),
+                options_of(step).inside,
             )
             for step in plan.steps
         ),
@@ -152,18 +161,21 @@ def read_fingerprint(flow: str, stored: object) -> Fingerprint:
     for item in _listed(stored):
         data = cast("Stored", item) if isinstance(item, dict) else {}
         name, type_, needed = data.get("id"), data.get("type"), data.get("depends_on", [])
-        flags = data.keys() - {"id", "type", "depends_on"}
+        inside = data.get("inside", 0)
+        flags = data.keys() - {"id", "type", "depends_on", "inside"}
         needs = [other for other in _listed(needed) if isinstance(other, str) and other in steps]
         if (
             not (isinstance(name, str) and isinstance(type_, str))
             or name in steps
+            or not isinstance(inside, int)
+            or not 0 <= inside <= len(steps)
             or len(needs) != len(_listed(needed))
             or not flags <= _FLAGS.keys()
             or any(data[flag] is not True for flag in flags)
         ):
             message = f"its list of steps is damaged at number {len(steps)}"
             raise ValueError(message)
-        steps[name] = StepPrint(name, type_, tuple(needs), frozenset(flags))
+        steps[name] = StepPrint(name, type_, tuple(needs), frozenset(flags), inside)
     return Fingerprint(flow, tuple(steps.values()))
 
 

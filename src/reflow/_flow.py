@@ -1,30 +1,22 @@
-"""The facade: a flow, its declaration, and what starts from it."""
+"""The facade: a flow, and what starts from it."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
-from typing import (
-    TYPE_CHECKING,
-    Generic,
-    Literal,
-    Protocol,
-    TypeAlias,
-    TypeVar,
-    cast,
-    final,
-    overload,
-)
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast, final, overload
 
-from ._compat import D, D_co, annotations_of, override
+from ._compat import D, override
+from ._declaring import Declaring
 from ._errors import FlowError, listed
-from ._run import Visit, make_run
-from ._step import AnyStep, Plan, Step, StepOptions, make_step, unwrapped
+from ._including import assembling, is_annotated, place
+from ._run import make_run
+from ._step import AnyStep, IncludedStep, StepOptions, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable, Iterable
 
     from ._journal import Journal
+    from ._plan import Plan
     from ._recording import Recording
     from ._requests import Observer, OnCompleted
     from ._results import Results
@@ -32,30 +24,23 @@ if TYPE_CHECKING:
     from ._run import Run
 
 T = TypeVar("T")
+D2 = TypeVar("D2")
 
 OnChange: TypeAlias = Literal["refuse", "keep"]
 """What to do about a run in the journal that was begun when the flow was declared differently."""
 
 
-class StepDecorator(Protocol[D_co]):
-    """What `flow.step(...)` gives: it makes a step of an async function."""
-
-    def __call__(self, function: Callable[[Visit[D_co]], Awaitable[T]], /) -> Step[T]:
-        """Declare the function as the flow's next step."""
-        ...
-
-
 @final
-class Flow(Generic[D]):
+class Flow(Declaring[D]):
     """An ordered list of interactive async steps.
 
     `D` is the type of what the steps reach as `visit.deps`; it defaults to None. Declare the steps
-    with `flow.step`, in the order in which they are to run. A flow keeps no state of its runs: any
-    number of them may be under way at once. A step that is declared after a run was prepared is
-    not part of that run.
+    with `flow.step` and `flow.include`, in the order in which they are to run. A flow keeps no
+    state of its runs: any number of them may be under way at once. A step that is declared after a
+    run was prepared is not part of that run.
     """
 
-    __slots__ = ("_name", "_plan", "_rows", "_steps")
+    __slots__ = ("_rows",)
 
     def __init__(self, name: str) -> None:
         """Begin a flow without steps.
@@ -63,59 +48,19 @@ class Flow(Generic[D]):
         Args:
             name: how errors, notes and events call the flow.
         """
-        self._name = name
-        self._steps: dict[str, AnyStep] = {}
-        # Made when first needed, and again when a step was added.
-        self._plan: Plan | None = None
-        self._rows: Rows | None = None
-
-    @property
-    def name(self) -> str:
-        """The flow's name."""
-        return self._name
-
-    @property
-    def steps(self) -> tuple[AnyStep, ...]:
-        """The steps declared so far, in flow order."""
-        return tuple(self._steps.values())
+        super().__init__(name)
+        # Made when first needed, for the tables beside it.
+        self._rows: tuple[Plan, Rows] | None = None
 
     @overload
-    def step(
+    def include(
         self,
+        subflow: Flow[D] | Flow[None],
         description: str,
         *,
-        id: str | None = None,
-        depends_on: Iterable[AnyStep] = (),
-        when: Callable[[Results], bool] | None = None,
-        always_ask: bool = False,
-        point_of_no_return: bool = False,
-        revisitable: bool = True,
-        optional: bool = False,
-        sensitive: bool = False,
-        validate: None = None,
-        model_may_answer: bool = False,
-    ) -> StepDecorator[D]: ...
-    @overload
-    def step(
-        self,
-        description: str,
-        *,
-        id: str | None = None,
-        depends_on: Iterable[AnyStep] = (),
-        when: Callable[[Results], bool] | None = None,
-        always_ask: bool = False,
-        point_of_no_return: bool = False,
-        revisitable: bool = True,
-        optional: bool = False,
-        sensitive: bool = False,
-        validate: Callable[[T], T],
-        model_may_answer: bool = False,
-    ) -> Callable[[Callable[[Visit[D]], Awaitable[T]]], Step[T]]: ...
-    def step(
-        self,
-        description: str,
-        *,
-        id: str | None = None,
+        id: str,
+        build: Callable[[Results], T],
+        deps: None = None,
         depends_on: Iterable[AnyStep] = (),
         when: Callable[[Results], bool] | None = None,
         always_ask: bool = False,
@@ -125,88 +70,118 @@ class Flow(Generic[D]):
         sensitive: bool = False,
         validate: Callable[[T], T] | None = None,
         model_may_answer: bool = False,
-    ) -> Callable[[Callable[[Visit[D]], Awaitable[T]]], Step[T]]:
-        """Declare the next step: a decorator, or a plain call, on `async def (Visit[D]) -> T`.
+    ) -> IncludedStep[T]: ...
+    @overload
+    def include(
+        self,
+        subflow: Flow[D2],
+        description: str,
+        *,
+        id: str,
+        build: Callable[[Results], T],
+        deps: Callable[[D], D2],
+        depends_on: Iterable[AnyStep] = (),
+        when: Callable[[Results], bool] | None = None,
+        always_ask: bool = False,
+        point_of_no_return: bool = False,
+        revisitable: bool = True,
+        optional: bool = False,
+        sensitive: bool = False,
+        validate: Callable[[T], T] | None = None,
+        model_may_answer: bool = False,
+    ) -> IncludedStep[T]: ...
+    def include(
+        self,
+        subflow: Flow[D2] | Flow[D] | Flow[None],
+        description: str,
+        *,
+        id: str,
+        build: Callable[[Results], T],
+        deps: Callable[[D], D2] | None = None,
+        depends_on: Iterable[AnyStep] = (),
+        when: Callable[[Results], bool] | None = None,
+        always_ask: bool = False,
+        point_of_no_return: bool = False,
+        revisitable: bool = True,
+        optional: bool = False,
+        sensitive: bool = False,
+        validate: Callable[[T], T] | None = None,
+        model_may_answer: bool = False,
+    ) -> IncludedStep[T]:
+        """Declare a whole flow as the next step; its answer is built from that flow's answers.
 
-        The function needs a return annotation: it is the step's type. Bound methods
-        (`self.name = flow.step("...")(self._name)`) and static methods work too.
+        The steps of the included flow become steps of this one, right before the included step:
+        with ids like `address.zip_code`, and as keys that `IncludedStep.at` gives. They can be
+        gone back to, answered and depended on like any other; when one of their answers changes,
+        the answer of the included step is built anew. Going back to the included step asks all of
+        them again. The same flow may be included several times, and include flows itself; it
+        can't be added to any more.
 
         Args:
+            subflow: the flow.
             description: what the step is about, read by people and by language models.
-            id: unique in the flow; the function's name by default.
-            depends_on: steps declared before; when the outcome of one of them changes, this step
-                runs again.
-            when: a pure function of the results that says whether the step is wanted. It may only
-                read steps declared before, and is evaluated again when one it read changes.
-            always_ask: run the step again whenever the outcome of any step before it changes: for
-                confirmations.
-            point_of_no_return: once done, the step and all before it are closed: not revisited,
-                not answered, never stale.
-            revisitable: whether the step may be gone back to.
-            optional: whether the step may be skipped by `run.skip(step)` or `visit.skip()`.
-            sensitive: keep the answer out of every text: reprs, logs, notes.
-            validate: applied to answers given from outside: returns the value to keep or raises
-                `ValueError`.
-            model_may_answer: whether a language model may give the answer.
+            id: unique in the flow.
+            build: a plain function that makes the answer of the results of the included flow, read
+                by its own steps. What it raises is the failure of the step.
+            deps: makes what the included flow's steps reach as `visit.deps` of what this flow's
+                do; without it they reach the same.
+            depends_on: when the outcome of one of these steps changes, all inside runs again.
+            when: as for `step`; if it doesn't hold, all inside is skipped.
+            always_ask: run all inside again whenever the outcome of any step before it changes.
+            point_of_no_return: once it is built, all inside and before it is closed. (One inside
+                closes what is before the included step, too.)
+            revisitable: whether it, or a step inside it, may be gone back to.
+            optional: whether it may be skipped, and with it all inside.
+            sensitive: keep its answer, and all inside, out of every text; always so if a step
+                inside is sensitive.
+            validate: applied to answers given from outside for the included step itself.
+            model_may_answer: whether a language model may give the built answer; what is inside
+                and not settled is skipped then.
 
         Returns:
-            The decorator, which returns the `Step[T]`: the typed key of the answer.
+            The typed key of the built answer.
 
         Raises:
-            FlowError: by the decorator, naming everything that is wrong with the declaration;
-                the flow is unchanged then.
+            FlowError: naming everything that is wrong with the declaration; nothing has changed.
         """
-        if not isinstance(cast("object", description), str):
-            message = f'flow {self._name!r}: write @flow.step("what the step is about"), it is '
-            raise FlowError(message + f"called with {description!r}")
-
-        def declare(function: Callable[[Visit[D]], Awaitable[T]], /) -> Step[T]:
-            faults: list[str] = []
-            plain = unwrapped(function)
-            step_id = str(getattr(plain, "__name__", "")) if id is None else id
-            needed = _steps_among(depends_on, faults)
-            if not inspect.iscoroutinefunction(plain):
-                faults.append("its function must be an `async def`")
-            elif "return" not in annotations_of(plain):
-                faults.append("its function needs a return annotation: it is the step's type")
-            if not step_id:
-                faults.append("its id is empty")
-            if step_id in self._steps:
-                faults.append("its id is taken by an earlier step")
-            if not description.strip():
-                faults.append("its description is empty")
-            faults.extend(
-                f"depends_on names {other!r}, which is not a step of this flow declared before"
-                for other in needed
-                if self._steps.get(other.id) is not other
-            )
-            for option, value in (("when", when), ("validate", validate)):
-                if inspect.iscoroutinefunction(value) or not (value is None or callable(value)):
-                    faults.append(f"{option}= must be a plain function, not an async one")
-            if faults:
-                place = f"step {step_id!r} of flow {self._name!r}"
-                raise FlowError(listed(f"{place}: {fault}" for fault in faults))
-            options = StepOptions(
-                flow=self._name,
-                id=step_id,
-                description=description,
-                function=function,
-                depends_on=tuple(needed),
-                when=when,
-                always_ask=always_ask,
-                point_of_no_return=point_of_no_return,
-                revisitable=revisitable,
-                optional=optional,
-                sensitive=sensitive,
-                validate=validate,
-                model_may_answer=model_may_answer,
-            )
-            step: Step[T] = make_step(options, Step)
-            self._steps[step_id] = step
-            self._plan = self._rows = None
-            return step
-
-        return declare
+        faults: list[str] = []
+        inside: tuple[AnyStep, ...] = ()
+        if not isinstance(cast("object", subflow), Flow):
+            faults.append(f"it includes {subflow!r}, which is not a flow")
+        elif cast("object", subflow) is self:
+            faults.append("a flow can't include itself")
+        elif not (inside := subflow.steps):
+            faults.append(f"it includes flow {subflow.name!r}, which has no steps")
+        plain = unwrapped(build)
+        if inspect.iscoroutinefunction(plain) or not callable(plain):
+            faults.append("build= must be a plain function")
+        elif model_may_answer and not is_annotated(plain):
+            faults.append("build= needs a return annotation, for the model's answer to be read by")
+        options = StepOptions(
+            flow=self._name,
+            id=id,
+            description=description,
+            function=assembling(build),
+            conditions=() if when is None else ((0, when),),
+            always_ask=always_ask,
+            point_of_no_return=point_of_no_return,
+            revisitable=revisitable,
+            optional=optional,
+            sensitive=sensitive,
+            validate=validate,
+            model_may_answer=model_may_answer,
+            build=build,
+            deps=deps,
+        )
+        taken = [name for step in inside if (name := f"{id}.{step.id}") in self._steps]
+        faults.extend(f"the id {name!r} of a step inside it is taken" for name in taken)
+        options = self._checked(options, depends_on, faults)
+        step: IncludedStep[T] = place(options, inside, IncludedStep)
+        subflow._included_in = self._name
+        for inner in step.steps:
+            self._add(inner)
+        self._add(step)
+        return step
 
     @overload
     async def run(
@@ -339,11 +314,6 @@ class Flow(Generic[D]):
             recording=recording,
         )
 
-    def _compiled(self) -> Plan:
-        if self._plan is None:
-            self._plan = Plan(self._name, self.steps)
-        return self._plan
-
     def _recording(
         self, journal: Journal | None, key: str | None, on_change: OnChange
     ) -> Recording | None:
@@ -365,25 +335,12 @@ class Flow(Generic[D]):
         except ImportError as exc:
             message = f"journal= needs {exc.name}: python -m pip install 'reflow[journal]'"
             raise ImportError(message, name=exc.name) from exc
-        if self._rows is None:
-            self._rows = Rows(self._compiled())
-        return Recording(journal, key, self._name, self._rows, keep=on_change == "keep")
+        plan = self._compiled()
+        if self._rows is None or self._rows[0] is not plan:
+            self._rows = (plan, Rows(plan))
+        return Recording(journal, key, self._name, self._rows[1], keep=on_change == "keep")
 
     @override
     def __repr__(self) -> str:
         """Name the flow and its steps."""
         return f"<Flow {self._name!r}: {', '.join(self._steps)}>"
-
-
-def _steps_among(values: object, faults: list[str]) -> list[AnyStep]:
-    """Give the steps in what was passed as `depends_on`; whatever else there is, is a fault."""
-    if not isinstance(values, Iterable):
-        faults.append(f"depends_on must be a list of steps, not {values!r}")
-        return []
-    steps: list[AnyStep] = []
-    for value in cast("Iterable[object]", values):
-        if isinstance(value, AnyStep):
-            steps.append(value)
-        else:
-            faults.append(f"depends_on names {value!r}, which is not a step")
-    return steps

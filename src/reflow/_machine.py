@@ -1,4 +1,4 @@
-"""The machine: every transition of a run, and what a change makes stale, in this one file.
+"""The machine: every transition of a run, in this one file.
 
 Pure and synchronous: no I/O, no await, no clock, and no code of the user's but `==` on answers.
 Steps are positions in flow order here. A transition's method is the one place where it happens:
@@ -8,12 +8,11 @@ run's events gives the run's state. Events are built only while `log` is a list.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from itertools import takewhile
+from heapq import heappush
 from typing import TYPE_CHECKING, Final, final
 
 from . import _events as e
-from ._order import Order
+from ._consequences import Consequences
 from ._states import (
     BY_CONDITION,
     BY_REQUEST,
@@ -26,13 +25,10 @@ from ._states import (
     SKIPPED,
     STALE,
     RunState,
-    equal,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from ._step import Plan
 
 
 # Looking a member up on an Enum class is slow, and this one is wanted on every step.
@@ -40,23 +36,10 @@ _FIRST: Final = e.Reason.FIRST
 
 
 @final
-class Machine(Order):
+class Machine(Consequences):
     """The state of a run."""
 
-    __slots__ = (
-        "fresh",
-        "last",
-        "log",
-    )
-
-    def __init__(self, plan: Plan, log: list[e.Event] | None = None) -> None:
-        """Begin a run of the plan; with a list, say there what happens."""
-        super().__init__(plan)
-        self.log = log
-        # The last settled outcome, where the recorded one isn't it.
-        self.last: Final[dict[int, tuple[int, object]]] = {}
-        # The always-ask steps (negated) that are not stale yet.
-        self.fresh: Final[list[int]] = []
+    __slots__ = ()
 
     # The transitions of a run
 
@@ -69,6 +52,7 @@ class Machine(Order):
         for i in map(self.plan.ids.__getitem__, event.lost):
             self.values[i] = NOTHING
             self._repeat(i, DONE, LOST)
+            self._reopen_inside(i)
         for i in map(self.plan.ids.__getitem__, event.again):
             self.recovered.add(i)
             if self.status[i] == DONE:
@@ -92,7 +76,7 @@ class Machine(Order):
     def request(self, targets: Iterable[int], *, ahead: bool = False) -> None:
         """Steps are asked for; none of them is refused."""
         targets = tuple(targets)
-        self.enqueue(targets)
+        self.enqueue(self._with_inside(targets, ahead=ahead) if self.plan.starts else targets)
         if self.log is not None:
             self.log.append(e.GoBackRequested(self.names_of(targets), ahead))
 
@@ -201,21 +185,24 @@ class Machine(Order):
             self.log.append(e.StepInterrupted(name, number, exception, sensitive))
 
     def skip(self, i: int, *, by_condition: bool = False, changed: bool | None = None) -> None:
-        """The step settles without an answer; the latest one is kept for its own next visit."""
-        if i == self.active:
-            self.active = -1
-        self.unqueue(i)
-        self.marks[i] &= ~IN_DOUBT
-        changed = self._changes(i, SKIPPED) if changed is None else changed
-        self._settle(i, SKIPPED)
-        if not by_condition:
-            self.marks[i] |= BY_REQUEST
+        """The step settles without an answer; the latest one is kept for its own next visit.
+
+        What is inside it settles likewise.
+        """
+        inside = () if by_condition else self._skip_inside(i)
+        changed = self._skip(i, by_condition=by_condition, changed=changed)
         if self.log is not None:
             self.log.append(e.StepSkipped(self.plan.names[i], changed, by_condition))
+        for j, follows in inside:
+            self._follow(j, changed=follows, given=i)
         self._follow(i, changed=changed)
 
     def answer(self, i: int, value: object, *, changed: bool | None = None) -> None:
-        """The step is given its answer from outside, whether it is active or not."""
+        """The step is given its answer from outside, whether it is active or not.
+
+        What is inside it and not settled isn't asked any more.
+        """
+        inside = self._skip_inside(i, settled=False)
         refuted = self.status[i] == SKIPPED and not self.marks[i] & BY_REQUEST
         open_condition = refuted or bool(self.marks[i] & IN_DOUBT)
         if open_condition:
@@ -234,10 +221,12 @@ class Machine(Order):
         if self.log is not None:
             name, sensitive = self.plan.names[i], self.plan.sensitive[i]
             self.log.append(e.StepAnswered(name, value, changed, sensitive))
+        for j, follows in inside:
+            self._follow(j, changed=follows, given=i)
         if not open_condition:
             self._follow(i, changed=changed)
-        elif self.plan.always_ask[i]:
-            heappush(self.fresh, -i)
+        elif self.plan.always_ask[i] >= 0:
+            heappush(self.fresh, (-self.plan.always_ask[i], i))
 
     def condition(
         self, i: int, holds: bool | None, read: Iterable[int], *, changed: bool | None = None
@@ -290,111 +279,3 @@ class Machine(Order):
         """A visit that was ended by an answer or a skip returned one: it doesn't count."""
         name, sensitive = self.plan.names[i], self.plan.sensitive[i]
         self._say(e.AnswerSuperseded(name, self.visits[i], value, sensitive))
-
-    # What a change brings with it
-
-    def _changes(self, i: int, status: int, value: object = None) -> bool:
-        """Say whether an outcome differs from the one the step last settled with."""
-        old_status, old_value = self.last.get(i, (self.status[i], self.values[i]))
-        return old_status != PENDING and (
-            old_status != status or (status == DONE and not equal(old_value, value))
-        )
-
-    def _settle(self, i: int, status: int, value: object = None, *, stale: int = 0) -> None:
-        self.last.pop(i, None)
-        self.recovered.discard(i)
-        self.first = -1 if i == self.first else self.first
-        self._keep(i, status, value, self.marks[i] & IN_DOUBT | stale)
-
-    def _keep(self, i: int, status: int, value: object, marks: int) -> None:
-        self.status[i] = status
-        self.marks[i] = marks
-        self.ahead = max(self.ahead, i)
-        if status == DONE:
-            self.values[i] = value
-            # An answer makes the failures before it good, and ends the attempt at it.
-            self.failures.pop(i, None)
-            self.callback_failures.pop(i, None)
-            self.attempts.pop(i, None)
-        if not self.settled(i):
-            self.unsettle(i)
-
-    def _repeat(self, i: int, status: int, value: object) -> None:
-        """Let a step run once more; what it settles with then is compared with this."""
-        self.recovered.add(i)
-        self.last.setdefault(i, (status, value))
-        self._keep(i, PENDING, None, IN_DOUBT if self.plan.when[i] else 0)
-
-    def _follow(self, i: int, *, changed: bool) -> None:
-        if changed:
-            self._spread(i)
-        if self.plan.always_ask[i] and self.status[i] in {DONE, FAILED}:
-            heappush(self.fresh, -i)
-        if self.plan.point_of_no_return[i] and self.status[i] == DONE:
-            self._close(i)
-            self._drop_requests(self.queue())
-        elif i <= self.closed and self.is_queued(i):
-            self._drop_requests((i,))
-
-    def _spread(self, i: int) -> None:
-        """Mark what is based on an outcome that changed: only that, and only once."""
-        # Nothing behind these has an outcome yet, or is about to have one.
-        reached = max(self.frontier, self.ahead, self.active, self.first)
-        based = list(takewhile(reached.__ge__, self.plan.dependents[i]))
-        while self.fresh and -self.fresh[0] > i:
-            based.append(-heappop(self.fresh))
-        current = max(self.active, self.first)
-        if current > i and self.plan.always_ask[current]:
-            based.append(current)
-        stale = [j for j in sorted(set(based)) if self._make_stale(j)]
-        doubtful = [j for j in sorted(self.readers.get(i, ())) if self._make_doubtful(j)]
-        if self.log is not None and (stale or doubtful):
-            by, steps = self.plan.names[i], self.names_of(stale)
-            self.log.append(e.StepsMadeStale(by, steps, self.names_of(doubtful)))
-
-    def _make_stale(self, j: int) -> bool:
-        if self.closed_by(j) is not None:
-            return False
-        marked = self.status[j] in {DONE, FAILED} and not self.marks[j] & STALE
-        if marked:
-            self.marks[j] |= STALE
-            self.unsettle(j)
-        if j == self.first:
-            self.give_way()
-        elif j == self.active:
-            # Its visit goes by what was: whatever it still returns is stale.
-            marked = marked or not self.outdated & STALE
-            self.outdated |= STALE
-        return marked
-
-    def _make_doubtful(self, j: int) -> bool:
-        if self.closed_by(j) is not None or self.marks[j] & IN_DOUBT:
-            return False
-        self.marks[j] |= IN_DOUBT
-        self.unsettle(j)
-        if j == self.first:
-            self.give_way()
-        elif j == self.ready:
-            self.ready = -1
-        elif j == self.active:
-            self.outdated |= IN_DOUBT
-        return True
-
-    def _close(self, i: int) -> None:
-        """A point of no return is done: it and all settled steps before it are what they are."""
-        for j in range(self.closed + 1, i + 1):
-            # Whether an answer counts that was given over an open condition is still to be seen.
-            if self.status[j] != PENDING and not (j in self.last and self.status[j] == DONE):
-                self.marks[j] &= ~(STALE | IN_DOUBT)
-        self.closed = max(self.closed, i)
-
-    def _drop_requests(self, asked: Iterable[int]) -> None:
-        """What was asked for and is closed by now is not visited again: say so."""
-        if dropped := self.unqueue_closed(asked):
-            self._say(e.RequestsDropped(self.plan.names[self.closed], self.names_of(dropped)))
-
-    # Events
-
-    def _say(self, event: e.Event) -> None:
-        if self.log is not None:
-            self.log.append(event)

@@ -10,12 +10,12 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from ._errors import MachineError
-from ._states import SKIPPED, UNSETTLED, Record, RunState
+from ._states import BY_REQUEST, SKIPPED, UNSETTLED, Record, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._step import Plan
+    from ._plan import Plan
 
 
 class _Waiting:
@@ -156,7 +156,28 @@ class Order(Record):
             return "not revisitable"
         if self.status[i] == SKIPPED and self.settled(i):
             return "skipped"
+        if i in self.plan.starts:
+            return self._refusal_inside(i, ahead=ahead)
         return None if visited or ahead else "not visited yet"
+
+    def _refusal_inside(self, i: int, *, ahead: bool) -> str | None:
+        """Say why nothing in an included step may be gone back to, if that is so."""
+        why: str | None = None
+        for j in self.inside(i):
+            refusal = None if self.is_skipped_by_request(j) else self.refusal(j, ahead=ahead)
+            if refusal is None:
+                return None
+            if refusal != "skipped":
+                why = why or refusal
+        return why
+
+    def inside(self, i: int) -> range:
+        """Give the steps inside an included one, in flow order; nothing is inside any other."""
+        return range(self.plan.starts.get(i, i), i)
+
+    def is_skipped_by_request(self, i: int) -> bool:
+        """Say whether someone skipped the step, and not its condition."""
+        return self.status[i] == SKIPPED and bool(self.marks[i] & BY_REQUEST)
 
     def closed_by(self, i: int) -> str | None:
         """Name the point of no return that closed the step, if one did."""

@@ -35,12 +35,14 @@ TRANSITIONS: Final[Mapping[type[object], Mapping[StepState, frozenset[StepState]
         | {_D: [_D], _F: [_D], _I: [_I]},
         e.ConditionEvaluated: {_P: [_P], _D: [_D], _F: [_F, _P], _S: [_S, _P]}
         | {_I: [_P, _D, _F, _K, _I]},
-        e.StepsMadeStale: {_D: [_S, _I], _F: [_S, _I], _K: [_I], _I: [_S]},
-        e.Opened: {_A: [_P, _D, _F, _S, _I], _D: [_P], _F: [_P], _S: [_P], _I: [_P]},
+        e.StepsMadeStale: {_D: [_S, _I], _F: [_S, _I], _K: [_I, _P], _I: [_S, _P]},
+        e.GoBackRequested: {_K: [_P], _I: [_P]},
+        e.Opened: {_A: [_P, _D, _F, _S, _I], _D: [_P], _F: [_P], _K: [_P], _S: [_P], _I: [_P]},
     }.items()
 }
 """What an event may make of the step it names (StepsMadeStale: of those its cause affects; Opened:
-of the one that was active, and of those that it names).
+of the one that was active, and of those that it names; GoBackRequested: of those that someone had
+skipped inside the included steps that it names).
 
 `apply` refuses an event in a state that has no row here; the diagram in the docs is drawn from it.
 """
@@ -156,7 +158,8 @@ def _check_consequence(machine: Machine, event: e.StepsMadeStale | e.RequestsDro
         if isinstance(event, e.RequestsDropped):
             expected.append((name, not machine.is_queued(i)))
         else:
-            expected.append((name, bool(machine.marks[i] & STALE) or i == machine.active))
+            stale = machine.marks[i] & STALE or machine.is_reopened(i) or i == machine.active
+            expected.append((name, bool(stale)))
     if isinstance(event, e.StepsMadeStale):
         for name in event.in_doubt:
             i = _position(machine, event, name)

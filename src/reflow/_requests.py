@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from anyio import CancelScope
 
     from ._events import Event, StepCompleted
+    from ._plan import Plan
     from ._recording import Recording
-    from ._step import Plan, Step
+    from ._step import Step
 
 T = TypeVar("T")
 
@@ -161,7 +162,8 @@ class Requests:
 
         Early: it isn't asked when its turn comes. While it is active: its visit ends, and this
         answer wins over one that the visit may still return. Later: a correction; only what went
-        stale by it runs again. A pending request to go back to the step is thereby served.
+        stale by it runs again. A pending request to go back to the step is thereby served. What
+        is inside an included step, and not settled, is skipped.
 
         Args:
             step: the step.
@@ -179,14 +181,15 @@ class Requests:
             # Declared together with the step, for its type.
             value = cast("Callable[[T], T]", validate)(value)
         if self._recording is not None:
-            self._recording.check(step.id, value)
-        was_active = self._machine.active == i
+            self._recording.check(self._machine.plan.names[i], value)
+        was_active = self._machine.active
         self._machine.answer(i, value)
-        self._drop_draft(i)
-        self._requested(interrupts=was_active or self._machine.is_outdated())
+        self._given(i, was_active)
 
     def skip(self, step: AnyStep | str) -> None:
         """Settle an optional step without an answer; if it is active, its visit ends.
+
+        With an included step all that is inside it is skipped.
 
         Args:
             step: the step, or its id.
@@ -200,10 +203,9 @@ class Requests:
         i = self._openable("skip", step)
         if not self._machine.plan.steps[i].optional:
             raise self._refused("skip", {self._machine.plan.names[i]: "not optional"})
-        was_active = self._machine.active == i
+        was_active = self._machine.active
         self._machine.skip(i)
-        self._drop_draft(i)
-        self._requested(interrupts=was_active or self._machine.is_outdated())
+        self._given(i, was_active)
 
     def stop(self, reason: str) -> None:
         """Leave early: the active visit is interrupted and `drive()` raises `RunStoppedError`.
@@ -246,16 +248,31 @@ class Requests:
         self._machine.request(targets, ahead=ahead)
         self._requested(interrupts=self._machine.active >= 0)
 
+    def _given(self, i: int, was_active: int) -> None:
+        """A step was answered or skipped from outside, and what is inside it with it."""
+        machine = self._machine
+        for j in machine.inside(i):
+            if machine.settled(j):
+                self._drop_draft(j)
+        self._drop_draft(i)
+        self._requested(interrupts=machine.active != was_active or machine.is_outdated())
+
     def _find(self, step: object) -> tuple[int, str, str | None]:
-        """Give a step's position and id, and why it can't be meant, if it can't."""
+        """Give a step's position and id, and why it can't be meant, if it can't.
+
+        A name that the whole flow doesn't know is taken as the active step would mean it.
+        """
         plan = self._machine.plan
+        scope = plan.scope_of(self._machine.active)
         if isinstance(step, str):
-            i = plan.ids.get(step, -1)
+            if (i := plan.ids.get(step, -1)) < 0:
+                i = plan.find_id(step, scope)
             return i, step, "unknown" if i < 0 else None
         if not isinstance(step, AnyStep):
             return -1, repr(step), "not a step"
-        i = plan.positions.get(step, -1)
-        return i, step.id, f"of another flow, {options_of(step).flow!r}" if i < 0 else None
+        if (i := plan.find(step, scope)) < 0:
+            return i, step.id, f"of another flow, {options_of(step).flow!r}{plan.hint(step)}"
+        return i, plan.names[i], None
 
     def _openable(self, what: str, step: AnyStep | str) -> int:
         """Give the position of a step that may still get an outcome from outside."""

@@ -14,6 +14,7 @@ from ._states import DONE, FAILED, LOST, NOTHING, PENDING, UNSETTLED, Record, St
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ._plan import Scope
     from ._step import AnyStep, Step
 
 T = TypeVar("T")
@@ -78,9 +79,11 @@ class Results:
     Iteration, `len` and `in` go over the steps that have an answer, in flow order.
     """
 
-    __slots__ = ("_limit", "_record", "_saw")
+    __slots__ = ("_limit", "_record", "_saw", "_scope")
 
     _record: Record
+    # The included flow whose results these are, as seen from inside; None: the whole run's.
+    _scope: Scope | None
     # Of a condition: it is told of every read, and sees only the steps before its own.
     _saw: Callable[[int], None] | None
     _limit: int | None
@@ -111,7 +114,7 @@ class Results:
             value = record.values[i]
             if value is not LOST:
                 return value
-        place = f"step {step.id!r} of flow {record.plan.flow!r}"
+        place = f"step {record.plan.names[i]!r} of flow {record.plan.flow!r}"
         if record.status[i] == FAILED and not record.marks[i] & UNSETTLED:
             raise StepFailedError(f"{place} has no answer: it failed") from record.failures[i]
         message = f"{place} has no answer: {_WHY[record.state_of(i)]}"
@@ -154,7 +157,7 @@ class Results:
         if status == DONE and record.values[i] is LOST:
             return Pending(StepState.DONE)
         if status == DONE:
-            return Done(record.values[i], sensitive=step.sensitive)
+            return Done(record.values[i], sensitive=record.plan.sensitive[i])
         if status == FAILED:
             failure = record.failures[i]
             return Failed(failure, sensitive=record.conceals(i, failure))
@@ -166,7 +169,12 @@ class Results:
 
     def __iter__(self) -> Iterator[AnyStep]:
         """Go over the steps that have an answer, in flow order."""
-        return (step for step in self._visible() if step in self)
+        steps = self._record.plan.steps
+        if self._scope is None:
+            return (steps[i] for i in self._visible() if steps[i] in self)
+        visible = self._visible()
+        own = self._scope.positions.items()
+        return (step for step, i in own if i in visible and step in self)
 
     def __len__(self) -> int:
         """Count the steps that have an answer."""
@@ -180,13 +188,13 @@ class Results:
         `return_exceptions` is in here, too.
         """
         record = self._record
-        steps = self._visible()
+        visible = self._visible()
         if self._saw is not None:
             # A condition that asks for failures has read every step that may have one.
-            for step in steps:
-                self._position(step)
+            for i in visible:
+                self._saw(i)
         kinds = (record.failures, record.callback_failures)
-        failed = sorted({i for kind in kinds for i in kind if i < len(steps)})
+        failed = sorted({i for kind in kinds for i in kind if i in visible})
         failures = [kind[i] for i in failed for kind in kinds if i in kind]
         return (
             ExceptionGroup(f"failures in flow {record.plan.flow!r}", failures) if failed else None
@@ -204,34 +212,43 @@ class Results:
     @override
     def __repr__(self) -> str:
         """Show where every step stands, but no value."""
-        record = self._record
-        states = (f"{step.id}: {record.state_of(i).value}" for step, i in _enumerated(record))
+        record, names = self._record, self._record.plan.names
+        states = (f"{names[i]}: {record.state_of(i).value}" for i in self._visible())
         return f"<Results of {record.plan.flow!r}: {', '.join(states)}>"
 
-    def _visible(self) -> tuple[AnyStep, ...]:
-        return self._record.plan.steps[: self._limit]
+    def _visible(self) -> range:
+        scope, steps = self._scope, len(self._record.plan.steps)
+        start, end = (0, steps) if scope is None else (scope.start, scope.end)
+        return range(start, end if self._limit is None else min(end, self._limit))
 
     def _position(self, step: AnyStep) -> int:
-        i = self._record.plan.positions.get(step, -1)
+        plan = self._record.plan
+        i = plan.positions.get(step, -1) if self._scope is None else -1
+        if i < 0 and plan.inner:
+            # Without a scope of its own, it is read as the step that is active now reads it.
+            i = plan.find(step, self._scope or plan.scope_of(self._record.active))
         if i < 0:
             raise FlowError(
-                f"{step!r} is not a step of this run of flow {self._record.plan.flow!r}"
+                f"{step!r} is not a step of this run of flow {plan.flow!r}{plan.hint(step)}"
             )
         if self._saw is not None:
             self._saw(i)
         return i
 
 
-def _enumerated(record: Record) -> Iterator[tuple[AnyStep, int]]:
-    return ((step, i) for i, step in enumerate(record.plan.steps))
-
-
 def make_results(
-    record: Record, saw: Callable[[int], None] | None = None, limit: int | None = None
+    record: Record,
+    scope: Scope | None = None,
+    saw: Callable[[int], None] | None = None,
+    limit: int | None = None,
 ) -> Results:
-    """Make the view of a run's outcomes; for a condition, one that tells what it reads."""
+    """Make the view of a run's outcomes; for a condition, one that tells what it reads.
+
+    With a scope, only of the steps of that included flow, by their own keys.
+    """
     results = object.__new__(Results)
     results._record = record
+    results._scope = scope
     results._saw = saw
     results._limit = limit
     return results

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never, final
+from typing import TYPE_CHECKING, Final, assert_never, cast, final
 
 import attrs
 
@@ -17,16 +17,19 @@ from ._errors import (
 )
 from ._machine import Machine
 from ._replay import apply
+from ._results import make_results
 from ._rows import decode, parse
 from ._states import DONE, FAILED, LOST, PENDING, STALE, RunState, equal
+from ._step import options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from ._fingerprint import Fingerprint, Stored
     from ._journal import JournalRow
+    from ._plan import Plan
+    from ._results import Results
     from ._rows import Rows
-    from ._step import Plan
 
 
 @final
@@ -141,6 +144,8 @@ class Resumer:
         for number in range(start, len(parsed)):
             try:
                 event = decode(parsed[number], codecs, lenient=lenient)
+                if isinstance(event, e.StepCompleted) and event.value is LOST:
+                    event = attrs.evolve(event, value=_rebuilt(machine, event.step))
                 apply(machine, event)
             except (ValueError, MachineError) as exc:
                 raise self._damaged(number, str(exc)) from exc
@@ -227,6 +232,23 @@ class Resumer:
             f"{self._place} can't be resumed, its row {number} is damaged: {reason}. "
             "Nothing was changed"
         )
+
+
+def _rebuilt(machine: Machine, name: str) -> object:
+    """Build the answer of an included step that was not stored from those inside, as they are.
+
+    Returns:
+        The answer; LOST if it can't be built.
+    """
+    plan = machine.plan
+    i = plan.ids[name]
+    if (scope := plan.inner.get(i)) is None or plan.sensitive[i]:
+        return LOST
+    build = cast("Callable[[Results], object]", options_of(plan.steps[i]).build)
+    try:
+        return build(make_results(machine, scope))
+    except Exception:  # noqa: BLE001 - it is a failure of its step, where that runs again
+        return LOST
 
 
 def _failed(machine: Machine, failing: str | None, *, return_exceptions: bool) -> list[int]:

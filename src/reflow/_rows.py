@@ -15,13 +15,13 @@ from ._errors import FlowError, RecoveredFailure, listed
 from ._fingerprint import Fingerprint, Stored, fingerprint_of, read_fingerprint
 from ._secrecy import linked_to
 from ._states import LOST
-from ._step import options_of, unwrapped
+from ._step import IncludedStep, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._codec import ValueCodec
-    from ._step import Plan
+    from ._plan import Plan
 
 FORMAT: Final = 1
 """The version of the rows' format; a newer one is refused."""
@@ -70,12 +70,16 @@ class Rows:
                 codecs[step.id] = None
                 continue
             try:
-                declared = declared_type(unwrapped(options_of(step).function))
+                declared = declared_type(options_of(step).typed_by)
                 codec = made.get(declared) if isinstance(declared, type) else None
                 codecs[step.id] = codec = codec or value_codec(declared)
                 if isinstance(declared, type):
                     made[declared] = codec
             except UnsupportedTypeError as exc:
+                if isinstance(step, IncludedStep):
+                    # Needn't be kept: it is built again from the answers inside.
+                    codecs[step.id] = None
+                    continue
                 place = f"step {step.id!r} of flow {plan.flow!r} can't be kept in a journal"
                 faults.extend(f"{place}: {reason}" for reason in exc.reasons)
         if faults:

@@ -12,15 +12,16 @@ from ._cancellation import VisitOver, asyncio_task, reaches, without_signal
 from ._compat import D_co, override
 from ._endings import Endings
 from ._errors import FlowError
-from ._results import Results, RunStoppedError
+from ._results import Results, RunStoppedError, make_results
 from ._states import NOTHING, NothingType, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from ._plan import Plan, Scope
     from ._recording import Recording
     from ._requests import Observer, OnCompleted
-    from ._step import AnyStep, Plan, Step
+    from ._step import AnyStep, Step
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -60,12 +61,16 @@ class Visit(Generic[D_co]):
 
     @property
     def deps(self) -> D_co:
-        """What was given to `flow.run(deps)` or `flow.prepare(deps)`."""
-        return cast("D_co", self._run._deps)
+        """What was given to `flow.run(deps)` or `flow.prepare(deps)`.
+
+        In an included flow: what `deps=` of `flow.include` makes of that. It is called once a run.
+        """
+        scope = self._run._machine.plan.scope_of(self._index)
+        return cast("D_co", self._run._deps if scope is None else self._run._deps_in(scope))
 
     @property
     def run(self) -> Run:
-        """The run that this visit belongs to."""
+        """The run that this visit belongs to: of an included flow, the whole one."""
         return self._run
 
     @property
@@ -85,13 +90,14 @@ class Visit(Generic[D_co]):
         """Give the answer of another step: `visit.run.results[step]`.
 
         Reading a step that isn't in `depends_on` is allowed, but makes this one depend on nothing.
+        The steps of an included flow read each other by their own keys.
 
         Raises:
             StepNotDoneError: if there is no answer to rely on; the message says why.
             StepFailedError: if the step failed; its exception is the cause.
             FlowError: if the step is not one of this run's.
         """
-        return self._run._results[step]
+        return self._results()[step]
 
     @overload
     def get(self, step: Step[T]) -> T | None: ...
@@ -108,11 +114,11 @@ class Visit(Generic[D_co]):
         Raises:
             FlowError: if the step is not one of this run's.
         """
-        value = self._run._results.get(step, default)
-        if step is self.step:
+        results = self._results()
+        if results._position(step) == self._index:
             latest = self._run._machine.values[self._index]
             return default if isinstance(latest, NothingType) else latest
-        return value
+        return results.get(step, default)
 
     def draft(self, factory: Callable[[], T]) -> T:
         """Give the step's scratchpad: the same object on every visit until the step settles.
@@ -141,6 +147,13 @@ class Visit(Generic[D_co]):
             GoBackError: as `run.go_back`.
         """
         self._check_inside("go_back")
+        plan = self._run._machine.plan
+        if (scope := plan.scope_of(self._index)) is not None:
+            # As they are called in the included flow that the step is one of.
+            found = (plan.locate(step, scope) for step in steps)
+            steps = tuple(
+                plan.steps[i] if i >= 0 else step for i, step in zip(found, steps, strict=True)
+            )
         self._run.go_back(*steps)
         while True:
             await anyio.sleep_forever()
@@ -178,6 +191,11 @@ class Visit(Generic[D_co]):
         flow = self._run._machine.plan.flow
         return f"<Visit {self._number} of step {self.step.id!r} of flow {flow!r}>"
 
+    def _results(self) -> Results:
+        run = self._run
+        scope = run._machine.plan.scope_of(self._index)
+        return run._results if scope is None else make_results(run._machine, scope)
+
     def _check_current(self, what: str) -> None:
         if self._run._visit is not self:
             raise FlowError(f"visit.{what} of {self!r}: the visit is over")
@@ -195,10 +213,12 @@ class Visit(Generic[D_co]):
 class Run(Endings):
     """One execution of a flow, made by `flow.prepare(...)`."""
 
-    __slots__ = ("_deps", "_functions")
+    __slots__ = ("_deps", "_functions", "_inner_deps")
 
     _deps: object
     _functions: tuple[_Function, ...]
+    # What the included flows reach as their deps, by the position of the included step.
+    _inner_deps: dict[int, object]
 
     def __init__(self) -> None:
         """Refuse (TypeError): runs are made by their flow."""
@@ -316,6 +336,15 @@ class Run(Endings):
         await self._finish(RunState.COMPLETED, e.RunCompleted())
         return self._results
 
+    def _deps_in(self, scope: Scope) -> object:
+        """Give what the steps of an included flow reach as their deps."""
+        if scope.end not in self._inner_deps:
+            outer = self._deps if scope.parent is None else self._deps_in(scope.parent)
+            # Declared for the deps of the flow around it.
+            make = cast("Callable[[object], object] | None", scope.deps)
+            self._inner_deps[scope.end] = outer if make is None else make(outer)
+        return self._inner_deps[scope.end]
+
     @override
     def __repr__(self) -> str:
         """Name the flow and say where the run stands."""
@@ -337,6 +366,7 @@ def make_run(
     run = object.__new__(Run)
     run._set_up(plan, observers, recording)
     run._deps = deps
+    run._inner_deps = {}
     # Every step of the plan was declared on a flow with these deps.
     run._functions = cast("tuple[_Function, ...]", plan.functions)
     run._on_completed = on_completed

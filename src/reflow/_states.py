@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, final
 from ._secrecy import conceal, is_concealed
 
 if TYPE_CHECKING:
-    from ._step import Plan
+    from ._plan import Plan
 
 
 @final

@@ -1,16 +1,21 @@
-"""The declaration of a step, its typed key, and the table a flow of them compiles to."""
+"""The declaration of a step, and its typed key."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Final, Generic, NamedTuple, Never, TypeVar, final
+from typing import TYPE_CHECKING, Generic, NamedTuple, Never, TypeAlias, TypeVar, final, overload
 
 from ._compat import override
+from ._errors import FlowError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
 T = TypeVar("T")
+U = TypeVar("U")
+
+Condition: TypeAlias = "tuple[int, Callable[[Never], bool]]"
+"""A `when=`, and how many included flows stand around the declaration that it belongs to."""
 
 
 @final
@@ -26,7 +31,8 @@ class StepOptions(NamedTuple):
     description: str
     function: Callable[[Never], Awaitable[object]]
     depends_on: tuple[AnyStep, ...] = ()
-    when: Callable[[Never], bool] | None = None
+    conditions: tuple[Condition, ...] = ()
+    """Its own, behind those of the included steps that it is inside of."""
     always_ask: bool = False
     point_of_no_return: bool = False
     revisitable: bool = True
@@ -34,6 +40,15 @@ class StepOptions(NamedTuple):
     sensitive: bool = False
     validate: Callable[[Never], object] | None = None
     model_may_answer: bool = False
+    # Of an included step: how many steps, right before it, are inside, and what it was given.
+    inside: int = 0
+    build: Callable[[Never], object] | None = None
+    deps: Callable[[Never], object] | None = None
+
+    @property
+    def typed_by(self) -> object:
+        """What is annotated with the step's type."""
+        return unwrapped(self.function if self.build is None else self.build)
 
 
 class AnyStep:
@@ -101,8 +116,8 @@ class AnyStep:
 
     @property
     def conditional(self) -> bool:
-        """Whether the step has a condition (`when=`)."""
-        return self._options.when is not None
+        """Whether the step has a condition (`when=`), or is inside an included step that has."""
+        return bool(self._options.conditions)
 
     @override
     def __repr__(self) -> str:
@@ -110,7 +125,6 @@ class AnyStep:
         return f"<Step {self._options.id!r} of flow {self._options.flow!r}>"
 
 
-@final
 class Step(AnyStep, Generic[T]):
     """A declared step, and the typed key of its answer.
 
@@ -121,11 +135,67 @@ class Step(AnyStep, Generic[T]):
     __slots__ = ()
 
 
+@final
+class IncludedStep(Step[T]):
+    """A step that is a whole flow: its answer is built from the answers of that flow.
+
+    Made by `flow.include(...)`. The steps of the included flow are steps of the outer one, too,
+    right before this one: `at` gives them.
+    """
+
+    __slots__ = ("_keys",)
+
+    # The steps of the included flow, and what they are in this one.
+    _keys: Mapping[AnyStep, AnyStep]
+
+    @overload
+    def at(self, inner: IncludedStep[U]) -> IncludedStep[U]: ...
+    @overload
+    def at(self, inner: Step[U]) -> Step[U]: ...
+    @overload
+    def at(self, inner: AnyStep) -> AnyStep: ...
+    def at(self, inner: AnyStep) -> AnyStep:
+        """Give a step of the included flow as a step of this one: the key of its answer here.
+
+        Its id is its address: `address.zip_code` for the step `zip_code` of what is included as
+        `address`. The same step always gives the same key.
+
+        Args:
+            inner: a step of the included flow; one inside what that flow includes itself is
+                `home.at(address.at(zip_code))`, or `home.at(address).at(zip_code)`.
+
+        Raises:
+            FlowError: if it is not a step of the included flow.
+        """
+        try:
+            return self._keys[inner]
+        except KeyError:
+            known = ", ".join(repr(step.id) for step in self._keys)
+            message = f"{inner!r} is not a step of the flow that is included as {self.id!r} in "
+            message += f"flow {self._options.flow!r}; its steps are {known}"
+            raise FlowError(message) from None
+
+    @property
+    def steps(self) -> tuple[AnyStep, ...]:
+        """The steps inside, as steps of the outer flow, in flow order."""
+        return tuple(self._keys.values())
+
+
 def make_step(options: StepOptions, _type: type[Step[T]]) -> Step[T]:
     """Make the step that these options describe."""
     step = object.__new__(_type)
     # Set once, here: the class offers only read-only properties.
     step._options = options
+    return step
+
+
+def make_included(
+    options: StepOptions, keys: Mapping[AnyStep, AnyStep], _type: type[IncludedStep[T]]
+) -> IncludedStep[T]:
+    """Make the included step that these options describe, with the steps inside."""
+    step = object.__new__(_type)
+    step._options = options
+    step._keys = keys
     return step
 
 
@@ -140,56 +210,3 @@ def unwrapped(function: object) -> object:
         return unwrapped(function.func)
     inner: object = getattr(function, "__func__", function)
     return inner
-
-
-@final
-class Plan:
-    """A flow's steps, compiled to tables by position, so that no rule searches for anything."""
-
-    __slots__ = (
-        "always_ask",
-        "conditional",
-        "dependents",
-        "flow",
-        "functions",
-        "ids",
-        "inputs",
-        "names",
-        "plain",
-        "point_of_no_return",
-        "positions",
-        "revisitable",
-        "sensitive",
-        "steps",
-        "when",
-    )
-
-    def __init__(self, flow: str, steps: tuple[AnyStep, ...]) -> None:
-        """Compile the steps, given in flow order."""
-        options = [options_of(step) for step in steps]
-        self.flow: Final = flow
-        self.steps: Final = steps
-        self.positions: Final = {step: i for i, step in enumerate(steps)}
-        self.names: Final = tuple(option.id for option in options)
-        self.ids: Final = {name: i for i, name in enumerate(self.names)}
-        self.functions: Final = tuple(option.function for option in options)
-        self.when: Final = tuple(option.when for option in options)
-        self.conditional: Final = tuple(i for i, when in enumerate(self.when) if when is not None)
-        self.always_ask: Final = tuple(option.always_ask for option in options)
-        self.point_of_no_return: Final = tuple(option.point_of_no_return for option in options)
-        self.revisitable: Final = tuple(option.revisitable for option in options)
-        self.sensitive: Final = tuple(option.sensitive for option in options)
-        self.inputs: Final = tuple(
-            tuple(sorted({self.positions[needed] for needed in option.depends_on}))
-            for option in options
-        )
-        dependents: list[list[int]] = [[] for _ in steps]
-        for i, inputs in enumerate(self.inputs):
-            for needed in inputs:
-                dependents[needed].append(i)
-        self.dependents: Final = tuple(map(tuple, dependents))
-        # A plain step has nothing to do when it settles but to be settled.
-        self.plain: Final = tuple(
-            not (option.when or option.always_ask or option.point_of_no_return)
-            for option in options
-        )

@@ -32,8 +32,8 @@ from reflow import (
     Visit,
 )
 from reflow._machine import Machine
+from reflow._plan import Plan
 from reflow._replay import apply
-from reflow._step import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
