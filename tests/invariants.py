@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from states import machine_of
@@ -20,9 +20,9 @@ from reflow import (
     StepInterrupted,
     StepSkipped,
 )
+from reflow._states import DONE
 
 if TYPE_CHECKING:
-    from random_flows import Declaration
     from support import Log
 
 
@@ -87,53 +87,76 @@ def check_settled(log: Log, run: Run) -> None:
     assert interrupted <= settling
 
 
-def check_reasons(declarations: list[Declaration], log: Log) -> None:
+def check_reasons(log: Log, run: Run) -> None:
     """Nothing is visited again unless it was asked for, interrupted, or an input changed."""
-    visits: Counter[str] = Counter()
-    entered: dict[str, int] = {}
+    plan = machine_of(run).plan
+    visits: Counter[int] = Counter()
+    entered: dict[int, int] = {}
     # When each step's outcome last changed, and since when what it is based on is known.
-    changed_at: dict[str, int] = {}
-    based_at: dict[str, int] = {}
+    changed_at: dict[int, int] = {}
+    based_at: dict[int, int] = {}
+    reads: defaultdict[int, set[int]] = defaultdict(set)
     closed = -1
     for now, event in enumerate(log):
+        i = plan.ids.get(getattr(event, "step", ""), -1)
         match event:
-            case StepEntered(step=step, number=number, reason=reason):
-                visits[step] += 1
-                entered[step] = now
-                assert number == visits[step]
-                i = int(step[1:])
-                if step not in based_at:
+            case StepEntered(number=number, reason=reason):
+                visits[i] += 1
+                entered[i] = now
+                assert number == visits[i]
+                if i not in based_at:
                     assert (reason.name == "FIRST") == (number == 1) or reason.name == "REQUESTED"
                     continue
                 assert i > closed or reason.name == "STALE"
                 assert reason.name != "FIRST" or number == 1
                 if reason.name == "STALE":
-                    own = declarations[i]
-                    based = (
-                        own.depends_on
-                        | own.reads
-                        | (frozenset(range(i)) if own.always_ask else frozenset())
-                    )
-                    assert any(changed_at.get(f"s{j}", -1) > based_at[step] for j in based)
+                    # What it depends on and reads, and what an always-ask step looks at.
+                    based = {*plan.inputs[i], *reads[i], *range(plan.always_ask[i])}
+                    assert any(changed_at.get(j, -1) > based_at[i] for j in based)
             case (
-                StepCompleted(step=step, changed=changed)
-                | StepFailed(step=step, changed=changed)
-                | StepSkipped(step=step, changed=changed)
-                | StepAnswered(step=step, changed=changed)
-                | ConditionEvaluated(step=step, changed=changed)
+                StepCompleted(changed=changed)
+                | StepFailed(changed=changed)
+                | StepSkipped(changed=changed)
+                | StepAnswered(changed=changed)
+                | ConditionEvaluated(changed=changed)
             ):
                 if changed:
-                    changed_at[step] = now
-                if isinstance(event, StepCompleted | StepFailed):
-                    based_at[step] = entered.get(step, now)
-                elif isinstance(event, StepSkipped | StepAnswered):
-                    based_at[step] = now
-                i = int(step[1:])
-                own = declarations[i]
-                if isinstance(event, StepCompleted | StepAnswered) and own.point_of_no_return:
-                    closed = max(closed, -1 if own.reads else i)
+                    changed_at[i] = now
+                if isinstance(event, ConditionEvaluated):
+                    reads[i].update(plan.ids[name] for name in event.read)
+                elif isinstance(event, StepCompleted | StepFailed):
+                    based_at[i] = entered.get(i, now)
+                else:
+                    based_at[i] = now
+                    for j in range(plan.starts.get(i, i), i):
+                        # Skipped with it, if it wasn't settled.
+                        changed_at[j] = based_at[j] = now
+                point = plan.point_of_no_return[i] and plan.when[i] is None
+                if isinstance(event, StepCompleted | StepAnswered) and point:
+                    closed = max(closed, i)
             case _:
                 pass
+
+
+def check_built(log: Log, run: Run) -> None:
+    """The answer of an included flow is built of what is inside, or was given as a whole."""
+    machine = machine_of(run)
+    given: set[str] = set()
+    for event in log:
+        if isinstance(event, StepAnswered):
+            given.add(event.step)
+        elif isinstance(event, StepEntered):
+            i = machine.plan.ids[event.step]
+            if i in machine.plan.starts:
+                given.discard(event.step)
+    for end in machine.plan.starts:
+        if machine.status[end] != DONE or machine.plan.names[end] in given:
+            continue
+        scope = machine.plan.inner[end]
+        values = [
+            machine.values[i] if machine.status[i] == DONE else 1 for i in scope.positions.values()
+        ]
+        assert sum(value for value in values if isinstance(value, int)) % 4 == machine.values[end]
 
 
 def check_answers(log: Log, flow: Flow[None], run: Run) -> None:

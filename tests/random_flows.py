@@ -29,15 +29,18 @@ class Declaration:
     point_of_no_return: bool = False
     revisitable: bool = True
     optional: bool = False
+    inside: tuple[Declaration, ...] = ()
+    """The steps of the flow that it includes; none: it is a plain step."""
 
 
 @st.composite
-def declarations(draw: st.DrawFn) -> list[Declaration]:
-    """Draw the steps of a flow."""
+def declarations(draw: st.DrawFn, nested: bool = False, depth: int = 0) -> list[Declaration]:
+    """Draw the steps of a flow; of one of included flows, too, up to three levels deep."""
     declared: list[Declaration] = []
-    for i in range(draw(st.integers(1, 6))):
+    for i in range(draw(st.integers(1, 6 if depth == 0 else 3))):
         earlier = st.frozensets(st.integers(0, i - 1), max_size=2) if i else st.just(frozenset())
         rarely = st.integers(0, 5).map(lambda n: n == 5)
+        includes = nested and depth < 2 and draw(st.booleans())
         declared.append(
             Declaration(
                 depends_on=draw(earlier),
@@ -48,27 +51,65 @@ def declarations(draw: st.DrawFn) -> list[Declaration]:
                 point_of_no_return=draw(rarely),
                 revisitable=not draw(rarely),
                 optional=draw(rarely),
+                inside=tuple(draw(declarations(nested, depth + 1))) if includes else (),
             )
         )
     return declared
 
 
-def declare(declared: Sequence[Declaration], act: Callable[[Visit], Awaitable[int]]) -> Flow[None]:
-    """Make a flow whose steps all do the same."""
-    flow = Flow("random")
+def size(declared: Sequence[Declaration]) -> int:
+    """Count the steps, those of included flows, too."""
+    return sum(1 + size(declaration.inside) for declaration in declared)
+
+
+def declare(
+    declared: Sequence[Declaration], act: Callable[[Visit], Awaitable[int]], name: str = "random"
+) -> Flow[None]:
+    """Make a flow whose steps all do the same; an included one adds up what is inside."""
+    flow = Flow(name)
+    steps: list[AnyStep] = []
     for i, declaration in enumerate(declared):
-        steps = flow.steps
-        flow.step(
+        depends_on = [steps[j] for j in sorted(declaration.depends_on)]
+        when = condition(declaration, tuple(steps)) if declaration.reads else None
+        if declaration.inside:
+            inside = declare(declaration.inside, act, f"{name}.s{i}")
+            steps.append(
+                flow.include(
+                    inside,
+                    f"step {i}",
+                    id=f"s{i}",
+                    build=adding(inside.steps),
+                    depends_on=depends_on,
+                    when=when,
+                    always_ask=declaration.always_ask,
+                    point_of_no_return=declaration.point_of_no_return,
+                    revisitable=declaration.revisitable,
+                    optional=declaration.optional,
+                )
+            )
+            continue
+        step = flow.step(
             f"step {i}",
             id=f"s{i}",
-            depends_on=[steps[j] for j in sorted(declaration.depends_on)],
-            when=condition(declaration, steps) if declaration.reads else None,
+            depends_on=depends_on,
+            when=when,
             always_ask=declaration.always_ask,
             point_of_no_return=declaration.point_of_no_return,
             revisitable=declaration.revisitable,
             optional=declaration.optional,
         )(act)
+        steps.append(step)
     return flow
+
+
+def adding(inside: Sequence[AnyStep]) -> Callable[[Results], int]:
+    """Make what builds the answer of an included flow."""
+
+    def build(results: Results) -> int:
+        values = [results.get(step, 1) for step in inside]
+        return sum(value for value in values if isinstance(value, int)) % 4
+
+    return build
 
 
 def inputs(step: AnyStep) -> list[Step[int]]:

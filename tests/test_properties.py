@@ -13,8 +13,8 @@ from anyio.lowlevel import checkpoint
 from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from invariants import check_answers, check_order, check_reasons, check_settled
-from random_flows import Declaration, declarations, declare, inputs
+from invariants import check_answers, check_built, check_order, check_reasons, check_settled
+from random_flows import Declaration, declarations, declare, inputs, size
 from states import machine_of, naive_next, state_of, transitions
 from support import Log
 
@@ -55,11 +55,10 @@ ENDINGS = ("return", "wait", "raise", "raise in cleanup", "shielded")
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, nested: bool = False) -> Case:
     """Draw a flow, what is asked before it runs, and what its visits do one after the other."""
-    declared = draw(declarations())
-    size = len(declared)
-    targets = st.lists(st.integers(0, size - 1), min_size=1, max_size=3).map(tuple)
+    declared = draw(declarations(nested))
+    targets = st.lists(st.integers(0, size(declared) - 1), min_size=1, max_size=3).map(tuple)
     request = st.builds(Move, st.sampled_from(REQUESTS), targets, st.integers(0, 3))
     ending = st.builds(Move, st.sampled_from(ENDINGS), value=st.integers(0, 3))
     return (
@@ -139,7 +138,7 @@ def play(case: Case, backend: str) -> tuple[Log, Flow[None], Run]:
 
         def fold(event: Event) -> None:
             """Apply the event to a fresh machine: the same state at every prefix."""
-            before = [shadow.state_of(i) for i in range(len(declared))]
+            before = [shadow.state_of(i) for i in range(len(flow.steps))]
             apply(shadow, event)
             transitions(event, before, shadow)
             if not machine_of(run).log:  # nothing more has happened than what was told
@@ -177,8 +176,23 @@ def test_invariants_and_backends(case: Case) -> None:
         assert [repr(event) for event in other] == texts
     check_order(log)
     check_settled(log, run)
-    check_reasons(case[0], log)
+    check_reasons(log, run)
     check_answers(log, flow, run)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases(nested=True))
+def test_included_flows(case: Case) -> None:
+    """The same for flows inside flows; and what is built is built of what there is."""
+    log, flow, run = play(case, BACKENDS[0])
+    texts = [repr(event) for event in log]
+    for backend in BACKENDS[1:]:
+        other, _, _ = play(case, backend)
+        assert [repr(event) for event in other] == texts
+    check_settled(log, run)
+    check_reasons(log, run)
+    check_answers(log, flow, run)
+    check_built(log, run)
 
 
 @settings(max_examples=100, deadline=None)

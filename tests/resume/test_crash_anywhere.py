@@ -11,7 +11,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from journals import KEY, journal_of
-from random_flows import Declaration, declarations, declare, inputs
+from random_flows import Declaration, declarations, declare, inputs, size
 from states import machine_of, unsettled_needs
 from support import Log
 
@@ -52,17 +52,17 @@ Script: TypeAlias = "Sequence[Sequence[Response]]"
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[list[Declaration], Script]:
+def cases(draw: st.DrawFn, nested: bool = False) -> tuple[list[Declaration], Script]:
     """Draw a flow, and for every step what the person responds, one time after the other."""
-    declared = draw(declarations())
-    steps = st.integers(0, len(declared) - 1)
+    declared = draw(declarations(nested))
+    steps = st.integers(0, size(declared) - 1)
     response = st.builds(
         Response,
         st.sampled_from(["return", "go_back", "jump_ahead", "raise", "answer", "skip"]),
         st.lists(steps, min_size=1, max_size=2).map(tuple),
         st.integers(0, 3),
     )
-    return declared, draw(st.lists(st.lists(response, max_size=3), max_size=len(declared)))
+    return declared, draw(st.lists(st.lists(response, max_size=3), max_size=size(declared)))
 
 
 class Person:
@@ -77,7 +77,8 @@ class Person:
 
     async def responds(self, visit: Visit) -> int:
         """Do what the script says for this step now."""
-        name, i = visit.step.id, int(visit.step.id[1:])
+        plan = machine_of(visit.run).plan
+        name, i = visit.step.id, plan.positions[visit.step]
         responses = self.script[i] if i < len(self.script) else ()
         said = self.said[name]
         self.said[name] += 1
@@ -97,8 +98,9 @@ class Person:
 
     def request(self, visit: Visit, response: Response) -> None:
         """Ask for something, unless that is refused."""
-        run, steps = visit.run, [f"s{i}" for i in response.targets]
-        first = machine_of(run).plan.steps[response.targets[0]]
+        run = visit.run
+        steps = [machine_of(run).plan.steps[i] for i in response.targets]
+        first = steps[0]
         try:
             if response.kind == "go_back":
                 run.go_back(*steps)
@@ -151,7 +153,20 @@ def outcomes(flow: Flow[None], results: Results) -> list[str]:
 @given(cases())
 def test_a_crash_makes_no_difference(case: tuple[list[Declaration], Script]) -> None:
     """Cut off behind every single row, a run comes to the same end."""
-    declared, script = case
+    crash_everywhere(*case)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases(nested=True))
+def test_a_crash_inside_an_included_flow_makes_none_either(
+    case: tuple[list[Declaration], Script],
+) -> None:
+    """The rows carry the full addresses, so it goes on where it was, inside."""
+    crash_everywhere(*case)
+
+
+def crash_everywhere(declared: list[Declaration], script: Script) -> None:
+    """Run the flow, and once more from every row on; compare the outcomes."""
 
     async def main() -> None:
         log, journal, person = Log(), MemoryJournal(), Person(script)
