@@ -15,6 +15,7 @@ from reflow import (
     Failed,
     Flow,
     GoBackError,
+    IncludedStep,
     Journal,
     JournalRow,
     LoggingObserver,
@@ -236,6 +237,61 @@ async def keep(journals: list[Journal]) -> None:
             assert_type(row, JournalRow)
         assert_type(await journal.forget("call-42"), int)
     await check_journal(MemoryJournal)
+
+
+address_flow = Flow("address")
+
+
+@address_flow.step("the street")
+async def street(visit: Visit) -> str:
+    """Give a text."""
+    return "Main Street"
+
+
+@address_flow.step("the number", depends_on=[street])
+async def house(visit: Visit) -> int:
+    """Give a number."""
+    assert_type(visit[street], str)
+    return 7
+
+
+def make_address(results: Results) -> tuple[str, int]:
+    """Build the answer."""
+    return results[street], results[house]
+
+
+household = Flow[bytes]("household")
+address = household.include(address_flow, "the address", id="address", build=make_address)
+assert_type(address, IncludedStep[tuple[str, int]])
+assert_type(address.at(house), Step[int])
+assert_type(address.steps, tuple[AnyStep, ...])
+home = intake.include(
+    household,
+    "the home",
+    id="home",
+    build=lambda results: results[address],
+    deps=lambda console: repr(console).encode(),
+    depends_on=[plan],
+    when=lambda results: results[plan] is Plan.FAMILY,
+    validate=lambda value: value,
+    optional=True,
+)
+assert_type(home, IncludedStep[tuple[str, int]])
+assert_type(home.at(address), IncludedStep[tuple[str, int]])
+assert_type(home.at(address.at(street)), Step[str])
+assert_type(home.at(address).at(street), Step[str])
+own = intake.include(Flow[Console]("same deps"), "x", id="own", build=len)
+assert_type(own, IncludedStep[int])
+
+
+def included(run: Run, results: Results, steps: list[AnyStep]) -> None:
+    """Use included steps as keys."""
+    assert_type(results[home], tuple[str, int])
+    assert_type(results[home.at(address.at(house))], int)
+    assert_type(results.get(home.at(address.at(street))), str | None)
+    run.answer(home, ("Main Street", 7))
+    run.go_back(home, home.at(address), "home.address.street")
+    assert_type([home.at(step) for step in steps], list[AnyStep])
 
 
 def generic(flow: Flow[Console], act: Callable[[Visit[Console]], Awaitable[bytes]]) -> None:

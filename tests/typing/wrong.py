@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from reflow import Done, Flow, MemoryJournal, Outcome, Results, Run, Step, Visit
+from reflow import (
+    Done,
+    Flow,
+    IncludedStep,
+    MemoryJournal,
+    Outcome,
+    Results,
+    Run,
+    Step,
+    Visit,
+)
 
 plain = Flow("plain")
 with_deps = Flow[int]("with deps")
@@ -79,3 +89,17 @@ def read(results: Results, outcome: Outcome[str]) -> None:
     if isinstance(outcome, Done):
         outcome.value = "b"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # frozen
     print(number, text)
+
+
+def count(results: Results) -> int:
+    """Build an answer."""
+    return len(results)
+
+
+included = with_deps.include(plain, "i", id="i", build=count)
+text: Step[str] = included  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # its type is what is built
+deeper: Step[int] = included.at(a)  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # of another type
+plain.include(with_deps, "n", id="n", build=count)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # needs deps
+plain.include(with_deps, "o", id="o", build=count, deps=lambda _: "x")  # type: ignore[arg-type, return-value]  # pyright: ignore[reportArgumentType, reportCallIssue]  # other deps
+with_deps.include(plain, "p", id="p", build=lambda step: step.id)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownLambdaType, reportUnknownMemberType]  # results
+IncludedStep[int]().at("a")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # no step
