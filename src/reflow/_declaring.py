@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, cast, overload
 from ._compat import D, D_co, annotations_of
 from ._errors import FlowError, listed
 from ._plan import Plan
-from ._step import AnyStep, Step, StepOptions, make_step, unwrapped
+from ._step import AnyStep, Step, StepOptions, holds, make_step, unwrapped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -180,11 +180,15 @@ class Declaring(Generic[D]):
             faults.append("its description is empty")
         if self._included_in is not None:
             faults.append(f"its flow is included in flow {self._included_in!r}: declare it before")
-        faults.extend(
-            f"depends_on names {other!r}, which is not a step of this flow declared before"
-            for other in needed
-            if self._steps.get(other.id) is not other
-        )
+        for other in needed:
+            if self._steps.get(other.id) is not other:
+                fault = (
+                    f"depends_on names {other!r}, which is not a step of this flow declared before"
+                )
+                # At one of these it would be.
+                places = [step.id for step in self._steps.values() if holds(step, other)]
+                advice = f" (name it with .at(...) of {', '.join(places)})" if places else ""
+                faults.append(fault + advice)
         when = options.conditions[0][1] if options.conditions else None
         for option, value in (
             ("when", when),

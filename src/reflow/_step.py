@@ -204,6 +204,11 @@ def options_of(step: AnyStep) -> StepOptions:
     return step._options
 
 
+def holds(step: AnyStep, inner: AnyStep) -> bool:
+    """Say whether a step is one that includes the flow that the other is a step of."""
+    return isinstance(step, IncludedStep) and inner in step._keys
+
+
 def unwrapped(function: object) -> object:
     """Give the function itself, without what binds or wraps it."""
     if isinstance(function, functools.partial):

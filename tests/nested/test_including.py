@@ -124,6 +124,13 @@ def test_a_step_whose_id_an_included_one_has() -> None:
         add(outer.flow, "address.street")
 
 
+def test_an_inner_key_where_the_outer_one_is_meant() -> None:
+    """The error says how to name the step."""
+    outer = Outer()
+    with pytest.raises(FlowError, match=r"\(name it with .at\(...\) of address\)"):
+        outer.flow.step("x", id="x", depends_on=[outer.inner.street])(done)
+
+
 def test_a_model_must_be_able_to_answer_what_it_may_answer() -> None:
     """The type of the answer must be known at run time: a lambda doesn't tell it, a class does."""
     inner, flow = AddressFlow(), Flow("f")
