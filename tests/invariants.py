@@ -19,6 +19,7 @@ from reflow import (
     StepFailed,
     StepInterrupted,
     StepSkipped,
+    StepsMadeStale,
 )
 from reflow._states import DONE
 
@@ -79,11 +80,13 @@ def check_settled(log: Log, run: Run) -> None:
     assert all(machine.settled(i) for i in range(len(machine.status)))
     assert (run.state.value, run.active, run.detour) == ("completed", None, ())
     interrupted = {event.step for event in log if isinstance(event, StepInterrupted)}
-    settling = {
-        event.step
-        for event in log
-        if isinstance(event, StepCompleted | StepFailed | StepSkipped | StepAnswered)
-    }
+    settling: set[str] = set()
+    for event in log:
+        if isinstance(event, StepCompleted | StepFailed | StepSkipped | StepAnswered):
+            settling.add(event.step)
+        if isinstance(event, StepSkipped | StepAnswered):
+            inside = machine.inside(machine.plan.ids[event.step])
+            settling.update(machine.plan.names[i] for i in inside)
     assert interrupted <= settling
 
 
@@ -96,6 +99,7 @@ def check_reasons(log: Log, run: Run) -> None:
     changed_at: dict[int, int] = {}
     based_at: dict[int, int] = {}
     reads: defaultdict[int, set[int]] = defaultdict(set)
+    by_request: set[int] = set()
     closed = -1
     for now, event in enumerate(log):
         i = plan.ids.get(getattr(event, "step", ""), -1)
@@ -128,12 +132,23 @@ def check_reasons(log: Log, run: Run) -> None:
                     based_at[i] = entered.get(i, now)
                 else:
                     based_at[i] = now
+                    by_request.add(i)
                     for j in range(plan.starts.get(i, i), i):
                         # Skipped with it, if it wasn't settled.
                         changed_at[j] = based_at[j] = now
+                        by_request.add(j)
                 point = plan.point_of_no_return[i] and plan.when[i] is None
                 if isinstance(event, StepCompleted | StepAnswered) and point:
                     closed = max(closed, i)
+            case GoBackRequested(steps=steps):
+                named = {plan.ids[name] for name in steps}
+                reopened = {j for end in named for j in range(plan.starts.get(end, end), end + 1)}
+                for j in reopened & by_request:
+                    based_at.pop(j, None)
+            case StepsMadeStale(steps=steps):
+                # What was skipped inside an included flow begins anew when that runs again.
+                for j in {plan.ids[name] for name in steps} & by_request:
+                    based_at.pop(j, None)
             case _:
                 pass
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from . import _events as e
 from ._order import Order
 from ._states import (
+    AS_PART,
     BY_REQUEST,
     DONE,
     FAILED,
@@ -90,17 +91,30 @@ class Consequences(Order):
     def _with_inside(self, targets: Iterable[int], *, ahead: bool) -> Iterator[int]:
         """Give, before an included step that is asked for, the steps inside: all run again."""
         for i in targets:
+            if self.is_part_of_answer(i):
+                self._reopen(i, SKIPPED, None)
             self._reopen_inside(i)
             for j in self.inside(i):
                 if self.refusal(j, ahead=ahead) is None:
                     yield j
             yield i
 
-    def _reopen_inside(self, i: int) -> None:
-        """Let what someone skipped inside an included step be asked when that runs again."""
-        for j in self.inside(i):
-            if self.is_skipped_by_request(j) and self.closed_by(j) is None:
-                self._reopen(j, SKIPPED, None)
+    def _reopen_inside(self, i: int, *, parts: bool = False) -> list[int]:
+        """Let what was skipped on request inside an included step be asked; give what that was.
+
+        Args:
+            i: the included step, which runs again.
+            parts: only what was skipped because the included step was answered or skipped.
+        """
+        found = [
+            j
+            for j in self.inside(i)
+            if (self.whole_of(j) == i if parts else self.marks[j] & BY_REQUEST)
+            and self.closed_by(j) is None
+        ]
+        for j in found:
+            self._reopen(j, SKIPPED, None)
+        return found
 
     def is_reopened(self, i: int) -> bool:
         """Say whether the step was skipped, and is asked now that its flow runs again."""
@@ -118,7 +132,10 @@ class Consequences(Order):
             for j in self.inside(i)
             if self.closed_by(j) is None and (settled or not self.settled(j))
         ]
-        return [(j, self._skip(j)) for j in skipped]
+        changes = [(j, self._skip(j)) for j in skipped]
+        for j in skipped:
+            self.marks[j] |= AS_PART
+        return changes
 
     def _follow(self, i: int, *, changed: bool, given: int = -1) -> None:
         if changed:
@@ -143,8 +160,10 @@ class Consequences(Order):
         # Nothing behind these has an outcome yet, or is about to have one.
         reached = max(self.frontier, self.ahead, self.active, self.first)
         based = list(takewhile(reached.__ge__, self.plan.dependents[i]))
+        popped: list[tuple[int, int]] = []
         while self.fresh and -self.fresh[0][0] > i:
-            based.append(heappop(self.fresh)[1])
+            popped.append(heappop(self.fresh))
+        based += [j for _, j in popped]
         current = max(self.active, self.first)
         if current > i and self.plan.always_ask[current] > i:
             based.append(current)
@@ -153,7 +172,14 @@ class Consequences(Order):
             whole = range(self.plan.starts[given], given + 1)
             based = [j for j in based if j not in whole]
             readers = {j for j in readers if j not in whole}
+            for bound, j in popped:
+                if j in whole:
+                    heappush(self.fresh, (bound, j))
         stale = [j for j in sorted(set(based)) if self._make_stale(j, i)]
+        for j in stale.copy():
+            # What is built needs them now, as it can't be what was given any more.
+            stale += self._reopen_inside(j, parts=True)
+        stale.sort()
         doubtful = [j for j in sorted(readers) if self._make_doubtful(j)]
         if self.log is not None and (stale or doubtful):
             by, steps = self.plan.names[i], self.names_of(stale)

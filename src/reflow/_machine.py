@@ -52,7 +52,7 @@ class Machine(Consequences):
         for i in map(self.plan.ids.__getitem__, event.lost):
             self.values[i] = NOTHING
             self._repeat(i, DONE, LOST)
-            self._reopen_inside(i)
+            self._reopen_inside(i, parts=True)
         for i in map(self.plan.ids.__getitem__, event.again):
             self.recovered.add(i)
             if self.status[i] == DONE:

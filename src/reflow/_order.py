@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from ._errors import MachineError
-from ._states import BY_REQUEST, SKIPPED, UNSETTLED, Record, RunState
+from ._states import AS_PART, BY_REQUEST, DONE, SKIPPED, UNSETTLED, Record, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -154,7 +154,7 @@ class Order(Record):
         visited = self.visits[i] > 0 or self.settled(i)
         if not self.plan.revisitable[i] and (visited or not ahead):
             return "not revisitable"
-        if self.status[i] == SKIPPED and self.settled(i):
+        if self.status[i] == SKIPPED and self.settled(i) and not self.is_part_of_answer(i):
             return "skipped"
         if i in self.plan.starts:
             return self._refusal_inside(i, ahead=ahead)
@@ -174,6 +174,17 @@ class Order(Record):
     def inside(self, i: int) -> range:
         """Give the steps inside an included one, in flow order; nothing is inside any other."""
         return range(self.plan.starts.get(i, i), i)
+
+    def is_part_of_answer(self, i: int) -> bool:
+        """Say whether the step has no answer because an included one around it was given one."""
+        whole = self.whole_of(i)
+        return whole != i and self.status[whole] == DONE
+
+    def whole_of(self, i: int) -> int:
+        """Give the included step as a part of which the step was skipped, or the step itself."""
+        while self.marks[i] & AS_PART:
+            i = self.plan.parents[i]
+        return i
 
     def is_skipped_by_request(self, i: int) -> bool:
         """Say whether someone skipped the step, and not its condition."""

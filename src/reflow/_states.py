@@ -53,6 +53,7 @@ STALE: Final = 1
 IN_DOUBT: Final = 2
 BY_CONDITION: Final = 4  # failed because the condition raised
 BY_REQUEST: Final = 8  # skipped because someone said so, not because of the condition
+AS_PART: Final = 16  # and that was said of an included step around it, as a whole
 UNSETTLED: Final = STALE | IN_DOUBT
 
 _STATES: Final = (StepState.PENDING, StepState.DONE, StepState.FAILED, StepState.SKIPPED)

@@ -315,6 +315,55 @@ async def test_an_answer_as_a_whole_while_inside_is_stale() -> None:
     assert results.outcome(address.at(inner.zip_code)) == Skipped()
 
 
+@pytest.mark.parametrize("correct", ["answer", "go back"])
+async def test_correcting_a_part_of_an_answer_that_was_given_as_a_whole(correct: str) -> None:
+    """It can't be built of one part alone: the others are asked, but not what was left out."""
+    inner, flow, log = AddressFlow(), Flow("f"), Log()
+    flat = inner.flow.step("flat", id="flat", optional=True)(done)
+    address = flow.include(inner.flow, "address", id="address", build=inner.build)
+    zip_code = address.at(inner.zip_code)
+
+    async def last(visit: Visit) -> str:
+        if visit.number == 1 and correct == "answer":
+            visit.run.answer(zip_code, "given")
+        elif visit.number == 1:
+            await visit.go_back(zip_code)
+        return "done"
+
+    add(flow, "last", last)
+    run = flow.prepare(observers=[log])
+    run.skip(address.at(flat))
+    run.answer(address, Address("Main Street", "12345"))
+    results = await run.drive()
+    if correct == "answer":
+        assert log.entered == ["last", "address.street", "address"]
+        assert results[address] == Address("address.street1", "given")
+    else:
+        assert log.entered == ["last", "address.zip_code", "address.street", "address", "last"]
+        assert results[address] == Address("address.street1", "address.zip_code1")
+    assert results.outcome(address.at(flat)) == Skipped()
+
+
+async def test_a_confirmation_inside_an_answered_flow_still_confirms() -> None:
+    """What is answered as a whole asks nothing inside, but a later change does."""
+    inner, flow, log = AddressFlow(), Flow("f"), Log()
+    plan = add(flow, "plan")
+    inner.flow.step("right?", id="right", always_ask=True)(scripted("yes", "yes"))
+    address = flow.include(inner.flow, "address", id="address", build=inner.build)
+
+    async def last(visit: Visit) -> str:
+        if visit.number == 1:
+            visit.run.answer(address.at(inner.street), "stale now")
+            visit.run.answer(address, Address("Main Street", "12345"))
+            visit.run.go_back(plan)
+            await interrupted()
+        return "done"
+
+    add(flow, "last", last)
+    await flow.run(observers=[log])
+    assert log.entered[5:] == ["last", "plan", "address.right", "address", "last"]
+
+
 @pytest.mark.parametrize("again", ["plan", "address"])
 async def test_what_was_skipped_inside_is_asked_when_the_flow_runs_again(again: str) -> None:
     """Whether its input changed or someone goes back to it: it begins from its top."""
