@@ -99,7 +99,9 @@ def check_reasons(log: Log, run: Run) -> None:
     changed_at: dict[int, int] = {}
     based_at: dict[int, int] = {}
     reads: defaultdict[int, set[int]] = defaultdict(set)
+    # What was skipped, or given, on request, and what of that may begin anew since.
     by_request: set[int] = set()
+    anew: set[int] = set()
     closed = -1
     for now, event in enumerate(log):
         i = plan.ids.get(getattr(event, "step", ""), -1)
@@ -108,6 +110,9 @@ def check_reasons(log: Log, run: Run) -> None:
                 visits[i] += 1
                 entered[i] = now
                 assert number == visits[i]
+                if i in anew:
+                    anew.discard(i)
+                    continue
                 if i not in based_at:
                     assert (reason.name == "FIRST") == (number == 1) or reason.name == "REQUESTED"
                     continue
@@ -132,7 +137,8 @@ def check_reasons(log: Log, run: Run) -> None:
                     based_at[i] = entered.get(i, now)
                 else:
                     based_at[i] = now
-                    by_request.add(i)
+                    if i in plan.parents:
+                        by_request.add(i)
                     for j in range(plan.starts.get(i, i), i):
                         # Skipped with it, if it wasn't settled.
                         changed_at[j] = based_at[j] = now
@@ -143,12 +149,10 @@ def check_reasons(log: Log, run: Run) -> None:
             case GoBackRequested(steps=steps):
                 named = {plan.ids[name] for name in steps}
                 reopened = {j for end in named for j in range(plan.starts.get(end, end), end + 1)}
-                for j in reopened & by_request:
-                    based_at.pop(j, None)
+                anew |= reopened & by_request
             case StepsMadeStale(steps=steps):
                 # What was skipped inside an included flow begins anew when that runs again.
-                for j in {plan.ids[name] for name in steps} & by_request:
-                    based_at.pop(j, None)
+                anew |= {plan.ids[name] for name in steps} & by_request
             case _:
                 pass
 

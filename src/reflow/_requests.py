@@ -251,10 +251,8 @@ class Requests:
     def _given(self, i: int, was_active: int) -> None:
         """A step was answered or skipped from outside, and what is inside it with it."""
         machine = self._machine
-        for j in machine.inside(i):
-            if machine.settled(j):
-                self._drop_draft(j)
-        self._drop_draft(i)
+        for j in (*machine.inside(i), i):
+            self._drop_draft(j)
         self._requested(interrupts=machine.active != was_active or machine.is_outdated())
 
     def _find(self, step: object) -> tuple[int, str, str | None]:
