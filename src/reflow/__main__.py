@@ -1,11 +1,14 @@
-"""`python -m reflow`: an insurance intake in the terminal; `python -m reflow journal`: journals."""
+"""`python -m reflow`: an insurance intake in the terminal, and the commands `journal`, `show`..."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from importlib.util import find_spec
-from typing import final
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 NEEDED = {"email_validator": "email-validator", "rich": "rich"}
 
@@ -20,15 +23,19 @@ class Options(argparse.Namespace):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the demo, or the command for journals; give the exit code."""
+    """Run the demo, or a command; give the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given[:1] == ["journal"]:
-        return journal(given[1:])
+    if given and given[0] in COMMANDS:
+        try:
+            return COMMANDS[given[0]](given[1:])
+        except KeyboardInterrupt:
+            return 130
     parser = argparse.ArgumentParser(
         "python -m reflow",
         description="An insurance intake in the terminal. At any question you can go back, correct "
-        "other answers or see where you are: type help. To look into the journals of your own "
-        "runs: python -m reflow journal --help",
+        "other answers or see where you are: type help. To see your own flows, to draw your runs, "
+        "and to look into their journals: python -m reflow show --help, python -m reflow timeline "
+        "--help, python -m reflow journal --help",
         epilog="Exit codes: 0 signed, 1 left early or the journal can't be used, 2 wrong usage, "
         "130 Ctrl+C.",
     )
@@ -73,14 +80,32 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def journal(arguments: list[str]) -> int:
-    """Run the command for journals; give its exit code."""
-    # Only now, as the demo needs no journal.
+    """Look into a journal; give the exit code."""
+    # Only now, as the demo needs no journal; and so on.
     from .journal.commands import main as command  # noqa: PLC0415
 
-    try:
-        return command(arguments)
-    except KeyboardInterrupt:
-        return 130
+    return command(arguments)
+
+
+def show(arguments: list[str]) -> int:
+    """Show a flow; give the exit code."""
+    from .diagram.commands import main as command  # noqa: PLC0415
+
+    return command(arguments)
+
+
+def timeline(arguments: list[str]) -> int:
+    """Draw a stored run; give the exit code."""
+    from .timeline.commands import main as command  # noqa: PLC0415
+
+    return command(arguments)
+
+
+COMMANDS: Final[Mapping[str, Callable[[list[str]], int]]] = {
+    "journal": journal,
+    "show": show,
+    "timeline": timeline,
+}
 
 
 if __name__ == "__main__":

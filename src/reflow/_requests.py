@@ -86,6 +86,11 @@ class Requests:
         self._key = None
 
     @property
+    def steps(self) -> tuple[AnyStep, ...]:
+        """The steps of the flow, in flow order: those that it had when the run was prepared."""
+        return self._machine.plan.steps
+
+    @property
     def results(self) -> Results:
         """What the run has so far: a live view."""
         return self._results

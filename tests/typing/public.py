@@ -206,6 +206,7 @@ async def use() -> None:
     run.answer(plan, Plan.FAMILY)
     run.skip(members)
     run.stop("enough")
+    assert_type(run.steps, tuple[AnyStep, ...])
     assert_type(run.results, Results)
     assert_type(run.active, AnyStep | None)
     assert_type(run.detour, tuple[AnyStep, ...])

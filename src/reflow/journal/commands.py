@@ -64,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (JournalError, OSError) as error:
         print(f"python -m reflow journal: {shown(str(error))}", file=sys.stderr)  # noqa: T201 - as commands do
         return 1
+    return put(lines)
+
+
+def put(lines: Iterable[str]) -> int:
+    """Print lines; give the exit code."""
     try:
         print(*map(encodable, lines), sep="\n", flush=True)  # noqa: T201 - likewise
     except BrokenPipeError:
@@ -72,6 +77,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
+
+
+def table(rows: Sequence[Sequence[str]], *, right: bool = False) -> list[str]:
+    """Give the lines of a table.
+
+    Args:
+        rows: the cells, row by row, the headings first.
+        right: whether the last column is set flush right, as numbers are.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [
+                *map(str.ljust, cells[:-1], widths),
+                cells[-1].rjust(widths[-1]) if right else cells[-1],
+            ]
+        )
+        for cells in rows
+    ]
 
 
 @contextmanager
@@ -93,17 +117,13 @@ def opened(url: str) -> Generator[Journal]:
 
 async def list_runs(journal: Journal, _: str) -> Iterable[str]:
     """Give the lines of a table of all runs."""
-    table: list[tuple[str, ...]] = [HEADINGS]
+    rows: list[tuple[str, ...]] = [HEADINGS]
     for run in await journal.runs():
         moment = moment_of(run.time, "seconds")
-        table.append(
+        rows.append(
             (shown(run.key), run.state.value, shown(run.active or "-"), moment, str(run.rows))
         )
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join([*map(str.ljust, cells[:-1], widths), cells[-1].rjust(widths[-1])])
-        for cells in table
-    ]
+    return table(rows, right=True)
 
 
 async def show_run(journal: Journal, key: str) -> Iterable[str]:
