@@ -32,7 +32,9 @@ class Endings(Requests):
     async def _open(self, recording: Recording, cancelled: type[BaseException]) -> Machine:
         """Go on from what the journal holds; give the machine of that."""
         try:
-            machine = await recording.open(self._machine, return_exceptions=self._return_exceptions)
+            machine = await recording.open(
+                self._machine, self._origin, return_exceptions=self._return_exceptions
+            )
         except BaseException as exc:
             # Nobody was told that the run began, so nobody is told that it ended.
             outside = is_only(exc, (cancelled, GeneratorExit))

@@ -101,6 +101,9 @@ class Opened(Frozen):
     visits: tuple[tuple[str, int, int], ...] = ()
     """Only after a change of the flow: by step, how often it was visited until now, and in which
     visit the attempt at its next answer began (0: none is under way)."""
+    origin: str = ""
+    """What an observer of the first `drive()` gave for those of all others, such as the context of
+    a trace; see `Observer`."""
 
 
 @final

@@ -121,11 +121,14 @@ class Recording:
             f"journal, it is not of the step's type: {fault}"
         )
 
-    async def open(self, machine: Machine, *, return_exceptions: bool) -> Machine:
+    async def open(
+        self, machine: Machine, origin: Callable[[], str], *, return_exceptions: bool
+    ) -> Machine:
         """Read what the journal holds of the run; give the machine to go on with.
 
         Args:
             machine: the new run's, with what was asked of it so far.
+            origin: gives what a new run is to keep for those that go on with it.
             return_exceptions: whether failed steps are left alone.
 
         Raises:
@@ -140,7 +143,7 @@ class Recording:
         # Nothing is awaited from here on, so that no request falls in between.
         if not stored:
             self.run = str(uuid.uuid4())
-            self.opened = e.Opened(self._key, self.run)
+            self.opened = e.Opened(self._key, self.run, origin=origin())
             machine.open(self.opened)
             return machine
         resumer = Resumer(machine.plan, self._rows, self._key, self.place)

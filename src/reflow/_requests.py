@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Observer: TypeAlias = "Callable[[Event], object]"
-"""A plain function that is told of every event; what it returns is ignored."""
+"""A plain function that is told of every event; what it returns is ignored.
+
+If it has a method `origin(flow: str) -> str`, that is called when a run with a journal is begun,
+with the name of the flow, before any event. The text that it gives is kept in `Opened.origin`, for
+the observers of every `drive()` that goes on with the run. Of several observers the first that
+gives one counts.
+"""
 OnCompleted: TypeAlias = "Callable[[StepCompleted], Awaitable[object]]"
 """An async function that is called after every completed visit, before the next one begins."""
 
@@ -341,6 +347,21 @@ class Requests:
             self._copy_context = contextvars.copy_context
         self._context = self._copy_context()
         self._deliver()
+
+    def _origin(self) -> str:
+        """Give what the observers want those to know that go on with this run."""
+        for observer in self._observers:
+            ask: object = getattr(observer, "origin", None)
+            if not callable(ask):
+                continue
+            try:
+                text: object = ask(self._machine.plan.flow)
+            except Exception as exc:  # noqa: BLE001 - a fault of the observer, not the run's
+                self._switch_off(observer, exc)
+                continue
+            if text and isinstance(text, str):
+                return text
+        return ""
 
     def _switch_off(self, observer: Observer, failure: Exception) -> None:
         # Imported when needed: most runs never log, and `import reflow` shall be quick.

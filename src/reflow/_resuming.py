@@ -93,15 +93,23 @@ class Resumer:
         plan = before.plan() if differences else self._plan
         now = {step.id: step.type for step in self._rows.fingerprint.steps}
         same = {step.id for step in before.steps if now.get(step.id) == step.type}
-        machine, run, failing = self._fold(plan, start, parsed, same, lenient=keep)
+        machine, last, failing = self._fold(plan, start, parsed, same, lenient=keep)
+        run, origin = last.run, last.origin
         if differences or (keep and _has_unreadable(machine)):
-            return self._carry_over(machine, run, failing, same)
+            return self._carry_over(machine, last, failing, same)
         if machine.phase is RunState.COMPLETED:
             return Resumption(run, machine)
         again = _failed(machine, failing, return_exceptions=return_exceptions)
         lost = (i for i, value in enumerate(machine.values) if value is LOST)
         lost = (i for i in lost if machine.status[i] == DONE and machine.closed_by(i) is None)
-        opened = e.Opened(self._key, run, True, machine.names_of(again), machine.names_of(lost))
+        opened = e.Opened(
+            self._key,
+            run,
+            resumed=True,
+            again=machine.names_of(again),
+            lost=machine.names_of(lost),
+            origin=origin,
+        )
         machine.log = []
         machine.open(opened)
         return Resumption(run, machine, opened)
@@ -136,11 +144,11 @@ class Resumer:
         same: Container[str],
         *,
         lenient: bool,
-    ) -> tuple[Machine, str, str | None]:
-        """Apply the events; give the run's identification and the step that ended it, too."""
+    ) -> tuple[Machine, e.Opened, str | None]:
+        """Apply the events; give what opened the run last and the step that ended it, too."""
         machine = Machine(plan)
         codecs = {name: codec for name, codec in self._rows.codecs.items() if name in same}
-        run, failing = "", None
+        opened, failing = e.Opened(self._key, ""), None
         for number in range(start, len(parsed)):
             try:
                 event = decode(parsed[number], codecs, lenient=lenient)
@@ -150,18 +158,18 @@ class Resumer:
             except (ValueError, MachineError) as exc:
                 raise self._damaged(number, str(exc)) from exc
             match event:
-                case e.Opened(run=name):
-                    run, failing = name, None
+                case e.Opened():
+                    opened, failing = event, None
                 case e.StepFailed(step=step):
                     failing = step
                 case e.StepEntered():
                     failing = None
                 case _:
                     pass
-        return machine, run, failing if machine.phase is RunState.FAILED else None
+        return machine, opened, failing if machine.phase is RunState.FAILED else None
 
     def _carry_over(
-        self, old: Machine, run: str, failing: str | None, same: Container[str]
+        self, old: Machine, last: e.Opened, failing: str | None, same: Container[str]
     ) -> Resumption:
         """Make a machine of the flow as it is now, with what still fits of the old one."""
         ids, names = self._plan.ids, old.plan.names
@@ -170,7 +178,7 @@ class Resumer:
         if old.active >= 0:
             old.leave(old.active)
         machine = Machine(self._plan, [])
-        begun = e.Opened(self._key, run, resumed=True)
+        begun = e.Opened(self._key, last.run, resumed=True, origin=last.origin)
         machine.open(begun)
         for i, value in self._kept(old, same):
             machine.answer(i, value)
@@ -184,7 +192,7 @@ class Resumer:
         lost = tuple(name for name in machine.names_of(missing) if name not in never)
         opened = e.Opened(
             self._key,
-            run,
+            last.run,
             resumed=True,
             again=(active,) if comes_again else (),
             lost=lost,
@@ -193,6 +201,7 @@ class Resumer:
                 for i, name in enumerate(names)
                 if name in ids and old.visits[i]
             ),
+            origin=last.origin,
         )
         machine.open(opened)
         asked = [names[i] for i in old.queue()]
@@ -203,7 +212,7 @@ class Resumer:
         targets = [i for i in targets if machine.refusal(i, ahead=True) is None]
         if targets:
             machine.request(targets, ahead=True)
-        return Resumption(run, machine, opened, before)
+        return Resumption(last.run, machine, opened, before)
 
     def _kept(self, old: Machine, same: Container[str]) -> list[tuple[int, object]]:
         """Give the answers that still fit, by position, in the order of the flow as it is now."""
