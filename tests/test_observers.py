@@ -15,6 +15,8 @@ from reflow import (
     FlowError,
     GoBackRequested,
     LoggingObserver,
+    MemoryJournal,
+    Opened,
     RunCompleted,
     RunFailed,
     RunFinishedError,
@@ -269,3 +271,49 @@ async def test_event_texts_of_failures_name_the_exception() -> None:
     assert repr(failed) == (
         "StepFailed(step='a', number=1, exception=ValueError(1), changed=False, in_condition=False)"
     )
+
+
+class Originator(Log):
+    """An observer that gives an origin, or fails to."""
+
+    def __init__(self, origin: object) -> None:
+        """Give this, or raise it."""
+        super().__init__()
+        self.gives = origin
+        self.asked: list[str] = []
+
+    def origin(self, flow: str) -> object:
+        """Give it."""
+        self.asked.append(flow)
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        return self.gives
+
+
+async def test_the_first_origin_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """Everyone who goes on with the run is told it; those who fail to give one are switched off."""
+    flow, journal = Flow("f"), MemoryJournal()
+    add(flow, "a", failing_on(1, 2))
+    others = [Originator(thing) for thing in (RuntimeError("broken"), "", 7, "first", "second")]
+    broken, empty, number, first, second = others
+    with pytest.raises(ValueError, match="1"):
+        await flow.run(observers=[print, *others], journal=journal, key="k")
+    assert [len(other.asked) for other in others] == [1, 1, 1, 1, 0]
+    assert empty.asked == ["f"]
+    assert broken == []
+    assert "of flow 'f' raised, it is switched off for this run" in caplog.text
+    with pytest.raises(ValueError, match="2"):
+        await flow.run(observers=[number, second], journal=journal, key="k")
+    add(flow, "b")
+    await flow.run(observers=[number], journal=journal, key="k", on_change="keep")
+    assert [event.origin for event in number if isinstance(event, Opened)] == ["first"] * 3
+    assert second.asked == []
+    assert isinstance(first[0], Opened)
+
+
+async def test_no_origin_without_a_journal() -> None:
+    """There is nobody to give it to."""
+    flow, observer = Flow("f"), Originator("first")
+    add(flow, "a")
+    await flow.run(observers=[observer])
+    assert observer.asked == []
