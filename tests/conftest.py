@@ -1,12 +1,13 @@
-"""Fixtures: each async test runs on asyncio, on uvloop and on trio; a PostgreSQL server."""
+"""Fixtures: each async test runs on asyncio, uvloop and trio; a PostgreSQL server, a browser."""
 
 from __future__ import annotations
 
 import os
 import sys
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
+import browser as browsers
 import postgres_server
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from trio.testing import MockClock
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 
 @pytest.fixture(
@@ -53,9 +55,14 @@ def postgres() -> Generator[postgres_server.Server]:
         with postgres_server.running() as server:
             yield server
     except postgres_server.NoServerError as error:
-        if os.environ.get("REFLOW_REQUIRE_POSTGRES") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        lacking(error, "REFLOW_REQUIRE_POSTGRES")
+
+
+def lacking(error: Exception, variable: str) -> Never:
+    """Skip the test, or fail it where the environment says that what it needs must be there."""
+    if os.environ.get(variable) == "1":
+        pytest.fail(str(error))
+    pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -65,3 +72,27 @@ def postgres_url(postgres: postgres_server.Server) -> str:
     with psycopg.connect(postgres.url) as connection:
         connection.execute(SQL("CREATE SCHEMA {}").format(Identifier(name)))
     return f"{postgres.url}&options=-csearch_path%3D{name}"
+
+
+@pytest.fixture(scope="session")
+def browser() -> browsers.Browser:
+    """Give a real browser; without one the test is skipped.
+
+    Or it fails, with REFLOW_REQUIRE_CHROMIUM=1.
+    """
+    try:
+        return browsers.Browser()
+    except browsers.MissingError as error:
+        lacking(error, "REFLOW_REQUIRE_CHROMIUM")
+
+
+@pytest.fixture(scope="session")
+def mermaid_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give Mermaid's own script; without npm to fetch it the test is skipped.
+
+    Or it fails, with REFLOW_REQUIRE_MERMAID=1.
+    """
+    try:
+        return browsers.unpack_mermaid(tmp_path_factory.mktemp("mermaid"))
+    except browsers.MissingError as error:
+        lacking(error, "REFLOW_REQUIRE_MERMAID")

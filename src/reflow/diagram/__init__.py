@@ -24,6 +24,9 @@ _DESCRIPTION_LIMIT: Final = 160
 _VISITS_SHOWN: Final = 4
 # What stands for itself inside of a quoted label. Everything else is written as its number.
 _PLAIN: Final = frozenset(" .,-_()/?!'…")
+# What begins something although it is written as a number, because Mermaid reads that too early:
+# formulas ($$), the ends of lines (\n), icons (fa:), and what it makes of numbers itself.
+_SPLIT: Final = frozenset("$\\:\ufb02")
 
 # How a step in this state is drawn, and called. The colours differ for the colour-blind, too
 # (Okabe and Ito, https://jfly.uni-koeln.de/color/), and the words say the same.
@@ -68,7 +71,7 @@ def mermaid(flow: Flow[D] | Run, *, events: Iterable[Event] = ()) -> str:
     names = {step.id: f"s{i}" for i, step in enumerate(steps)}
     way = Way(events, names)
     run = flow if isinstance(flow, Run) else None
-    lines = ["flowchart TD", f'start(["{_text(_beginning(flow), _ID_LIMIT)}"])']
+    lines = ["flowchart TD", f'start(["<div>{_text(_beginning(flow), _ID_LIMIT)}</div>"])']
     lines += [_node(step, names[step.id], run, way) for step in steps]
     lines.append('finish(["end"])')
     arrows = [*_order(steps, names), *_inputs(steps, names, way)]
@@ -125,7 +128,8 @@ def _node(step: AnyStep, name: str, run: Run | None, way: Way) -> str:
         left, right = "{{", "}}"
     elif step.always_ask:
         left, right = "[[", "]]"
-    return f'{name}{left}"{"<br/>".join(text)}"{right}'
+    # Some versions take text for Markdown, unless it is in a block of HTML.
+    return f'{name}{left}"<div>{"<br/>".join(text)}</div>"{right}'
 
 
 def _remarks(step: AnyStep) -> Iterator[str]:
@@ -182,16 +186,19 @@ def _classes(steps: tuple[AnyStep, ...], names: dict[str, str], run: Run | None)
 
 
 def _text(text: str, limit: int) -> str:
-    """Give a text as it must stand in a label: on one line, not too long, nothing of it syntax.
-
-    The numbers are Mermaid's entity codes: https://mermaid.js.org/syntax/flowchart.html
-    """
+    """Give a text as it must stand in a label: on one line, not too long, nothing of it syntax."""
     words = " ".join(text.split())
     if len(words) > limit:
         words = f"{words[: limit - 1]}…"
-    return "".join(
-        sign
-        if sign.isalnum() or sign in _PLAIN
-        else f"#{ord(sign) if sign.isprintable() else 0xFFFD};"
-        for sign in words
-    )
+    return "".join(map(_sign, words))
+
+
+def _sign(sign: str) -> str:
+    """Give a character as it must stand in a label.
+
+    The numbers are Mermaid's entity codes: https://mermaid.js.org/syntax/flowchart.html
+    """
+    if (sign.isalnum() or sign in _PLAIN) and sign not in _SPLIT:
+        return sign
+    code = f"#{ord(sign) if sign.isprintable() else 0xFFFD};"
+    return f"{code}<wbr>" if sign in _SPLIT else code
