@@ -26,7 +26,7 @@ _VISITS_SHOWN: Final = 4
 _PLAIN: Final = frozenset(" .,-_()/?!'…")
 # What begins something although it is written as a number, because Mermaid reads that too early:
 # formulas ($$), the ends of lines (\n), icons (fa:), and what it makes of numbers itself.
-_SPLIT: Final = frozenset("$\\:\ufb02")
+_SPLIT: Final = frozenset("$\\:\ufb02¶")
 
 # How a step in this state is drawn, and called. The colours differ for the colour-blind, too
 # (Okabe and Ito, https://jfly.uni-koeln.de/color/), and the words say the same.

@@ -226,7 +226,7 @@ class Drawing:
         bottom = self._bottom
         if line.step is not None:
             bottom = top + _LANE * (self._lanes[line.step] + 1)
-        self._picture.begin(f"{line.label}\n{self._at(line.moment)}")
+        self._picture.begin(line.label, self._at(line.moment))
         for left, row, text, placed in self._labels:
             if placed is line:
                 top = self._label_base - row * _ROW - 10
@@ -253,7 +253,7 @@ class Drawing:
         detail = f", {visit.detail}" if visit.detail else ""
         words = f"{visit.step}, visit {visit.number} ({visit.reason})"
         how = f"{visit.how.value}{known}{detail}"
-        self._picture.begin(f"{words}\n{how}\nfrom {self._at(visit.start)}", "visit")
+        self._picture.begin(words, how, f"from {self._at(visit.start)}", kind="visit")
         self._bar(visit.how, left, right, y, _BAR)
         number = str(visit.number)
         if right - left >= width_of(number, 11) + 8:
@@ -277,8 +277,8 @@ class Drawing:
         top = self._top if request.source is None else self._y(request.source)
         what = "jumped ahead" if request.ahead else "went back"
         place = "" if request.source is None else f" from {request.source}"
-        title = f"{what}{place} to {', '.join(request.targets)}\n{self._at(moment)}"
-        self._picture.begin(title, "request")
+        title = f"{what}{place} to {', '.join(request.targets)}"
+        self._picture.begin(title, self._at(moment), kind="request")
         self._picture.shape("circle", "head", cx=x, cy=top, r=3.5)
         kind = "back ahead" if request.ahead else "back"
         for number, target in enumerate(request.targets, 1):
@@ -300,7 +300,8 @@ class Drawing:
 
     def _mark(self, mark: Mark) -> None:
         x, y = self._x(mark.moment), self._y(mark.step)
-        self._picture.begin(f"{mark.step}: {mark.text}\n{self._at(mark.moment)}", "mark-of-step")
+        title = f"{mark.step}: {mark.text}"
+        self._picture.begin(title, self._at(mark.moment), kind="mark-of-step")
         self._sign(mark.sign, x, y)
         self._picture.end()
 

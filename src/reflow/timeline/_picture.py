@@ -112,14 +112,12 @@ class Picture:
     def _named(self, tag: str, text: str, name: str) -> None:
         ET.SubElement(self._root, tag, {"id": name}).text = plain(text)
 
-    def begin(self, title: str = "", kind: str = "") -> None:
-        """Begin a group, which may have a title that shows where the pointer rests on it."""
+    def begin(self, *title: str, kind: str = "") -> None:
+        """Begin a group; the lines of its title show where the pointer rests on it."""
         attributes = {"class": kind} if kind else {}
         self._groups.append(ET.SubElement(self._groups[-1], "g", attributes))
         if title:
-            ET.SubElement(self._groups[-1], "title").text = "\n".join(
-                plain(line) for line in title.split("\n")
-            )
+            ET.SubElement(self._groups[-1], "title").text = "\n".join(map(plain, title))
 
     def end(self) -> None:
         """End the group."""
