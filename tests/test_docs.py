@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 
-# A fenced block: its language and its text; and the `text` block that directly follows, if any.
+# A fenced block: its language and its text; and what it prints, if that directly follows: a `text`
+# block, or a diagram.
 BLOCK = re.compile(
-    r"^```(\w*)\n(?P<text>.*?)^```$(?=(\n\n```text\n(?P<printed>.*?)^```$)?)",
+    r"^```(\w*)\n(?P<text>.*?)^```$(?=(\n\n```(?:text|mermaid)\n(?P<printed>.*?)^```$)?)",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -53,7 +54,7 @@ def test_examples(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Every Python example runs on every backend, and prints what the `text` block behind it says.
+    """Every Python example runs on every backend, and prints what the block behind it says.
 
     The examples of a document are one program, from top to bottom, and begin their async code with
     `anyio.run`. A library for this would have to be told of backends and output in as many lines.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 import pytest
+import timeline_picture
 from stories import Story, intake
 
 from reflow.timeline import svg
@@ -203,3 +204,9 @@ def test_numbers_are_on_their_bars(browser: Browser) -> None:
     check(shown)
     assert [box.words for box in shown.of("number")] == [str(i) for i in range(1, 13)]
     assert json.dumps(shown.width)
+
+
+def test_the_picture_in_the_documents_is_the_one_that_is_drawn() -> None:
+    """It shows what people get, not what they once got."""
+    text = timeline_picture.PICTURE.read_text("ascii")
+    assert text == timeline_picture.drawn(), "draw it with: python tests/timeline_picture.py"

@@ -259,9 +259,11 @@ class _Reader:
             self._visit = Visit(self._step(data), number, reason, moment, moment)
             self.story.visits.append(self._visit)
         elif kind == "GoBackRequested":
-            source = None if self._visit is None else self._visit.step
-            targets = self._steps(data)
-            moment = self._moment(time, _NEAR)
+            visit, targets = self._visit, self._steps(data)
+            source = None if visit is None else visit.step
+            # Beside the number of the visit.
+            room = _BAR if visit is not None and visit.end == visit.start else _NEAR
+            moment = self._moment(time, room)
             ahead = data.get("ahead") is True
             self.story.requests.append(Request(moment, source, targets, ahead))
         elif kind == "StepsMadeStale":
