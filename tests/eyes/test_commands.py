@@ -32,7 +32,7 @@ third = 3
 class Wizard:
     flow = Flow("wizard")
 
-    @flow.step("a\\x1b[2Jname\\nof two lines", model_may_answer=True)
+    @flow.step("a\\x1b[2Jname\\nof two lines", model_may_answer=True, revisitable=False)
     @staticmethod
     async def name(visit: Visit) -> str:
         raise NotImplementedError
@@ -72,7 +72,7 @@ def test_show_a_flow_of_a_class(modules: Path, capsys: pytest.CaptureFixture[str
     """The name of the flow may have dots; what isn't printable is spelled out."""
     (modules / "shown_wizard.py").write_text(MODULE.replace('flow.step("pay"', "#"))
     assert main(["show", "shown_wizard:Wizard.flow"]) == 0
-    row = "1  name  a\\x1b[2Jname\\nof two lines  -           model_may_answer"
+    row = "1  name  a\\x1b[2Jname\\nof two lines  -           model_may_answer, revisitable=False"
     assert row in capsys.readouterr().out
 
 

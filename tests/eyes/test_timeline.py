@@ -139,6 +139,18 @@ def test_every_end() -> None:
     ]
 
 
+def test_more_labels_than_there_is_room_for() -> None:
+    """Those that find no place are left out; the lines say the same where the pointer rests."""
+    story = Story("a")
+    for _ in range(8):
+        story.enter("a")
+        story.add(0, "RunStopped", reason="a person takes over, whose name isn't known")
+        story.open(0)
+    picture = drawn(story)
+    assert 4 <= len(texts(picture, "label")) < 16
+    assert sum(words[0].startswith("stopped") for words in titles(picture)) == 8
+
+
 def test_beside_the_visits() -> None:
     """What happens to steps that aren't visited."""
     story = Story("a", "b", final="b")

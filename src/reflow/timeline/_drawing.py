@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC
-from typing import TYPE_CHECKING, Final, TypeVar, final
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never, final
 
 from ._axis import Axis, shortened, told, width_of
 from ._picture import Picture, points, short
@@ -159,6 +159,8 @@ class Drawing:
             case None:
                 self._picture.path("back", f"M{short(x)},{short(y + 6)} v-6 h13")
                 self._arrowhead(x + 20, y)
+            case _:
+                assert_never(kind)
         self._picture.end()
 
     def _placed(self) -> Iterator[tuple[float, int, str, Line]]:
@@ -319,6 +321,8 @@ class Drawing:
                 self._picture.path("mark skipped", path)
             case Sign.DROPPED:
                 self._picture.path("dropped", f"M{short(x - 5)},{short(y)} h10")
+            case _:
+                assert_never(sign)
 
     def _cross(self, x: float, y: float, kind: str = "cross") -> None:
         self._picture.path(kind, f"M{short(x - 4)},{short(y - 4)} l8,8 m0,-8 l-8,8")
