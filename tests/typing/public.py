@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never, assert_type
 
 import anyio
+from opentelemetry.trace import Tracer
 
 from reflow import (
     AnyStep,
@@ -36,8 +37,11 @@ from reflow import (
     StoredRun,
     Visit,
 )
+from reflow.diagram import mermaid
 from reflow.journal import PostgresJournal, SQLiteJournal, open_journal
+from reflow.otel import Tracing
 from reflow.testing import check_journal
+from reflow.timeline import svg
 
 
 class Console:
@@ -236,6 +240,7 @@ async def keep(journals: list[Journal]) -> None:
             assert_type(stored.active, str | None)
         for row in await journal.read("call-42"):
             assert_type(row, JournalRow)
+        assert_type(svg(await journal.read("call-42")), str)
         assert_type(await journal.forget("call-42"), int)
     await check_journal(MemoryJournal)
 
@@ -293,6 +298,17 @@ def included(run: Run, results: Results, steps: list[AnyStep]) -> None:
     run.answer(home, ("Main Street", 7))
     run.go_back(home, home.at(address), "home.address.street")
     assert_type([home.at(step) for step in steps], list[AnyStep])
+
+
+async def watch(tracer: Tracer) -> None:
+    """Draw and trace runs."""
+    events: list[Event] = []
+    observers: list[Observer] = [Tracing(), Tracing(tracer), events.append]
+    run = intake.prepare(Console(), observers=observers)
+    assert_type(mermaid(run, events=events), str)
+    assert_type(mermaid(intake), str)
+    assert_type(mermaid(Flow("no deps")), str)
+    await Flow("no deps").run(observers=[Tracing()])
 
 
 def generic(flow: Flow[Console], act: Callable[[Visit[Console]], Awaitable[bytes]]) -> None:
