@@ -1,4 +1,4 @@
-"""`python -m reflow`: an insurance intake in the terminal, and the commands `journal`, `show`..."""
+"""`python -m reflow`: an insurance intake in the terminal; and commands for flows and journals."""
 
 from __future__ import annotations
 
