@@ -74,3 +74,16 @@ class Outer:
 async def done(visit: Visit) -> str:
     """Answer the same on every visit."""
     return "done"
+
+
+def household() -> Flow[None]:
+    """Make a flow with one inside one inside it."""
+    address, inside, flow = AddressFlow(), Flow("inside"), Flow("household")
+    members = add(inside, "members")
+    inside.include(
+        address.flow, "the address", id="address", build=address.build, depends_on=[members]
+    )
+    plan = add(flow, "plan")
+    home = flow.include(inside, "the home", id="home", build=len, depends_on=[plan])
+    add(flow, "last", done, depends_on=(home.at(members),))
+    return flow

@@ -121,6 +121,8 @@ class Rows:
             elif isinstance(value, BaseException):
                 linked = any(map(private, linked_to(value)))
                 data[name] = _failure(value, hidden=sensitive or private(value), linked=linked)
+            elif name == "origin" and not value:
+                continue  # most runs have none
             else:
                 data[name] = value.value if isinstance(value, e.Reason) else value
         if fresh:
@@ -170,7 +172,10 @@ def decode(data: Stored, codecs: _Codecs, *, lenient: bool = False) -> e.Event:
     kept = 1
     try:
         for name, reader in _FIELDS[kind].items():
-            if name != "value":
+            if name == "origin":
+                fields[name] = reader(data.get(name, ""))
+                kept += name in data
+            elif name != "value":
                 fields[name] = reader(data[name])
                 kept += 1
             elif kind is e.AnswerSuperseded or (codec is None and not lenient):

@@ -8,6 +8,7 @@ import unicodedata
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from addresses import household
 from support import Log, last, never
 
 from reflow import Flow, Step
@@ -171,3 +172,12 @@ def test_a_long_flow(browser: Browser, mermaid_script: Path) -> None:
     assert drawn["arrows"] == 101
     nodes = cast("list[dict[str, float]]", drawn["nodes"])
     assert max(node["width"] for node in nodes) < 700
+
+
+def test_mermaid_draws_the_frames(browser: Browser, mermaid_script: Path) -> None:
+    """The real one, without a fault, and with every step."""
+    (drawn,) = draw(browser, mermaid_script, [mermaid(household())])
+    assert drawn["faults"] == 0
+    words = words_of(drawn)
+    assert words["s2"][0] == "home.address.street"
+    assert len(words) == 9

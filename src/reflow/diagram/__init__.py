@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
-from reflow import Done, Failed, Flow, Pending, Run, RunState, Skipped, StepState
+from reflow import Done, Failed, Flow, IncludedStep, Pending, Run, RunState, Skipped, StepState
 
 from ._way import Way
 
@@ -50,7 +50,8 @@ def mermaid(flow: Flow[D] | Run, *, events: Iterable[Event] = ()) -> str:
     Solid arrows are the order of the steps; dotted ones lead from a step to those that run again
     when its answer changes. A hexagon is a step with a condition, a double border one that is
     asked again after any change, a dashed border one that may be skipped, a thick border and arrow
-    a point of no return. Of a run each step has its state, by colour and in words, and what was
+    a point of no return. The steps of an included flow stand in a frame, before the step that
+    builds their answer. Of a run each step has its state, by colour and in words, and what was
     asked for by going back has its place in the order.
 
     A run keeps no history. What an observer was told of it, given as `events`, shows the way so
@@ -72,7 +73,13 @@ def mermaid(flow: Flow[D] | Run, *, events: Iterable[Event] = ()) -> str:
     way = Way(events, names)
     run = flow if isinstance(flow, Run) else None
     lines = ["flowchart TD", f'start(["<div>{_text(_beginning(flow), _ID_LIMIT)}</div>"])']
-    lines += [_node(step, names[step.id], run, way) for step in steps]
+    frames = _frames(steps)
+    for step in steps:
+        for included, title in frames.get(step, ()):
+            lines.append(f'subgraph {names[included.id]}_in ["{title}"]')
+        if isinstance(step, IncludedStep):
+            lines.append("end")
+        lines.append(_node(step, names[step.id], run, way))
     lines.append('finish(["end"])')
     arrows = [*_order(steps, names), *_inputs(steps, names, way)]
     backs = [
@@ -159,11 +166,39 @@ def _order(steps: tuple[AnyStep, ...], names: dict[str, str]) -> Iterator[str]:
     yield f"{before} {arrow} finish"
 
 
-def _inputs(steps: tuple[AnyStep, ...], names: dict[str, str], way: Way) -> Iterator[str]:
-    """Draw what each step, and each condition as far as it is known, goes by."""
+def _frames(steps: tuple[AnyStep, ...]) -> dict[AnyStep, list[tuple[AnyStep, str]]]:
+    """Give the frames that begin before a step, the outermost first, with their titles."""
+    frames: dict[AnyStep, list[tuple[AnyStep, str]]] = {}
+    for step in reversed(steps):
+        if isinstance(step, IncludedStep):
+            title = f"<div>{_text(step.id, _ID_LIMIT)}</div>"
+            frames.setdefault(step.steps[0], []).append((step, title))
+    return frames
+
+
+def _own_inputs(steps: tuple[AnyStep, ...]) -> Iterator[tuple[AnyStep, AnyStep]]:
+    """Give every step with each of its inputs, but for those that a frame shows.
+
+    What is built goes by all inside, and all inside by what the included step depends on.
+    """
+    shown: dict[AnyStep, frozenset[AnyStep]] = {}
+    for step in reversed(steps):
+        if isinstance(step, IncludedStep):
+            inside = frozenset(step.steps)
+            own = frozenset(step.depends_on) - inside
+            shown[step] = shown.get(step, frozenset()) | inside
+            shown |= dict.fromkeys(inside, own)
     for step in steps:
         for needed in step.depends_on:
-            yield f'{names[needed.id]} -. "if changed" .-> {names[step.id]}'
+            if needed not in shown.get(step, ()):
+                yield step, needed
+
+
+def _inputs(steps: tuple[AnyStep, ...], names: dict[str, str], way: Way) -> Iterator[str]:
+    """Draw what each step, and each condition as far as it is known, goes by."""
+    for step, needed in _own_inputs(steps):
+        yield f'{names[needed.id]} -. "if changed" .-> {names[step.id]}'
+    for step in steps:
         for read in way.read.get(step.id, ()):
             yield f'{names[read]} -. "condition" .-> {names[step.id]}'
 
