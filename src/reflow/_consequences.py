@@ -230,7 +230,9 @@ class Consequences(Order):
         for j in range(self.closed + 1, i + 1):
             # Whether an answer counts that was given over an open condition is still to be seen.
             if self.status[j] != PENDING and not (j in self.last and self.status[j] == DONE):
-                self.marks[j] &= ~(STALE | IN_DOUBT)
+                # What is built asks nobody anything: it is still built of what there is now.
+                built = self.marks[j] & STALE if j in self.plan.starts else 0
+                self.marks[j] = self.marks[j] & ~(STALE | IN_DOUBT) | built
         self.closed = max(self.closed, i)
 
     def _drop_requests(self, asked: Iterable[int]) -> None:

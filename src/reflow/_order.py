@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from ._errors import MachineError
-from ._states import AS_PART, BY_REQUEST, DONE, SKIPPED, UNSETTLED, Record, RunState
+from ._states import AS_PART, BY_REQUEST, DONE, SKIPPED, STALE, UNSETTLED, Record, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -192,7 +192,8 @@ class Order(Record):
 
     def closed_by(self, i: int) -> str | None:
         """Name the point of no return that closed the step, if one did."""
-        closed = i <= self.closed and self.settled(i)
+        built = i in self.plan.starts and bool(self.marks[i] & STALE)
+        closed = i <= self.closed and (self.settled(i) or built)
         return self.plan.names[self.closed] if closed else None
 
     def enqueue(self, targets: Iterable[int]) -> None:

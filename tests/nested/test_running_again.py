@@ -8,6 +8,7 @@ from support import Log, add, answering, failing_on, interrupted, never, scripte
 
 from reflow import (
     Done,
+    Event,
     Failed,
     Flow,
     FlowError,
@@ -15,6 +16,7 @@ from reflow import (
     Pending,
     Results,
     Skipped,
+    StepCompleted,
     StepFailedError,
     StepNotDoneError,
     StepSkipped,
@@ -488,6 +490,32 @@ async def test_a_point_of_no_return_inside_closes_what_is_before_it() -> None:
     await flow.run(observers=[log])
     assert log.entered[-4:] == ["last", "payment.after", "payment", "last"]
     assert after.revisitable
+
+
+async def test_what_is_built_is_built_anew_behind_a_point_of_no_return() -> None:
+    """It asks nobody anything; but it is closed, like the answers that it is built of."""
+
+    async def charge(visit: Visit) -> str:
+        if visit.number == 1:
+            await visit.go_back(outer.zip_code, "charge")
+        return "paid"
+
+    def interfere(event: Event) -> None:
+        if isinstance(event, StepCompleted) and event.step == "charge":
+            assert run.results.outcome(outer.address) == Pending(StepState.STALE)
+            for request in (run.go_back, run.skip):
+                with pytest.raises(GoBackError, match="'address' of flow 'intake': behind the"):
+                    request(outer.address)
+            seen.append(event)
+
+    seen: list[Event] = []
+    outer = Outer()
+    outer.flow.step("charge", id="charge", point_of_no_return=True)(charge)
+    run = outer.flow.prepare(observers=[interfere, outer.log])
+    results = await run.drive()
+    assert outer.log.entered[5:] == ["charge", "address.zip_code", "charge", "address"]
+    assert results[outer.address] == Address("address.street1", "address.zip_code2")
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("what", ["inside", "around"])
