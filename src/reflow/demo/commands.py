@@ -102,8 +102,13 @@ class Commands:
         if not known.issuperset(refused.refused):
             # Without the word: it may be what only the answer to a sensitive step should hold.
             return f"There is no such step. {self._list()}"
-        reasons = "; ".join(f"{step} is {why}" for step, why in refused.refused.items())
-        return f"Not possible: {reasons}."
+        return reasons(refused)
 
     def _list(self) -> str:
         return f"The steps: {', '.join(step.id for step in self.steps)}."
+
+
+def reasons(refused: GoBackError) -> str:
+    """Say why steps can't be gone back to."""
+    listed = "; ".join(f"{step} is {why}" for step, why in refused.refused.items())
+    return f"Not possible: {listed}."

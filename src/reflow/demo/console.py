@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .commands import Commands
     from .keyboard import Keyboard
+    from .words import Words
 
 T = TypeVar("T")
 
@@ -32,12 +33,16 @@ class Console:
         keyboard: where the answers come from.
         screen: where everything is printed.
         commands: what may be typed instead of an answer.
+        words: what free text may ask for, if it can be read.
     """
 
-    def __init__(self, keyboard: Keyboard, screen: Screen, commands: Commands) -> None:
+    def __init__(
+        self, keyboard: Keyboard, screen: Screen, commands: Commands, words: Words | None = None
+    ) -> None:
         self.screen = screen
         self._keyboard = keyboard
         self._commands = commands
+        self._words = words
 
     async def ask(
         self,
@@ -71,7 +76,7 @@ class Console:
             except EOFError:
                 visit.stop("the input has ended")
             try:
-                if not self._commands.obey(visit, readable(line)):
+                if not await self._obeyed(visit, readable(line)):
                     return keep if keep is not None and not line else parse(line)
             except ValueError as sentence:
                 self.say(str(sentence), style="red")
@@ -84,6 +89,11 @@ class Console:
         """Print where every step of a run stands."""
         ascii_only = self.screen.options.ascii_only
         self.screen.print(progress(run, self._commands.steps, ascii_only=ascii_only))
+
+    async def _obeyed(self, visit: Visit[Console], line: str) -> bool:
+        if self._commands.obey(visit, line):
+            return True
+        return self._words is not None and await self._words.obey(visit, line)
 
     def _prompt(self, visit: Visit[Console], question: str, keep: object) -> Text:
         steps = self._commands.steps

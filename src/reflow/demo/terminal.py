@@ -30,6 +30,7 @@ from .console import Console
 from .intake import ANSWERS, Contract, card, contract, intake, name
 from .keyboard import open_keyboard
 from .progress import display
+from .words import OFF, ON, Words, understood
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -87,8 +88,10 @@ async def converse(
 ) -> int:
     """Lead the conversation; give the exit code."""
     with open_keyboard(stdin) as keyboard:
-        console = Console(keyboard, screen, Commands(intake.steps, ANSWERS))
-        console.say("Insurance intake. Type help at any question to see what else you can do.\n")
+        words = Words() if understood() else None
+        console = Console(keyboard, screen, Commands(intake.steps, ANSWERS), words)
+        console.say("Insurance intake. Type help at any question to see what else you can do.")
+        console.say(f"{OFF if words is None else ON}\n")
         goes_on = False
 
         def tell(event: Event) -> None:
