@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+# For the tests of the router, and the processes that they start: where others compute, too, several
+# threads only wait for each other. It counts when numpy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 @pytest.fixture(
     params=[

