@@ -16,6 +16,7 @@ from reflow.demo.commands import Commands
 from reflow.demo.console import Console
 from reflow.demo.intake import ANSWERS, intake
 from reflow.demo.keyboard import Keyboard
+from reflow.demo.words import Words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -37,14 +38,22 @@ class Person:
         lines: what is typed already.
         flow: what the console is for.
         echoes: whether it is at a terminal, which shows what is typed.
+        words: whether free text is read.
     """
 
-    def __init__(self, *lines: str, flow: Flow[Console] = intake, echoes: bool = False) -> None:
+    def __init__(
+        self,
+        *lines: str,
+        flow: Flow[Console] = intake,
+        echoes: bool = False,
+        words: bool = False,
+    ) -> None:
         self._hands, self._typed = socketpair()
         self._paper = StringIO()
         commands = Commands(flow.steps, ANSWERS)
         keyboard = Keyboard(self._typed, echoes=echoes)
-        self.console = Console(keyboard, Screen(file=self._paper, width=80), commands)
+        screen = Screen(file=self._paper, width=80)
+        self.console = Console(keyboard, screen, commands, Words() if words else None)
         self.types(*lines)
 
     def __enter__(self) -> Self:

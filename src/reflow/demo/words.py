@@ -66,10 +66,12 @@ class Words:
         Raises:
             ValueError: if it can't be gone back to: a sentence for the person.
         """
-        # Whoever types a line again means it as the answer, whatever it sounds like.
-        taken, self._taken = self._taken, None
         # What is sensitive is for its own step only.
-        if visit.step.sensitive or len(line.split()) < FEWEST or taken == (visit.step, line):
+        if visit.step.sensitive or len(line.split()) < FEWEST:
+            return False
+        # Whoever types a line again means it as the answer, whatever it sounds like.
+        if self._taken == (visit.step, line):
+            self._taken = None
             return False
         if not self._loaded:
             visit.deps.say("One moment, please.")
