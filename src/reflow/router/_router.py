@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from reflow import Flow
 
 D = TypeVar("D")
-S = TypeVar("S", bound=AnyStep)
 
 # How much a common word adds to a similarity, which is 1 at most.
 WORD: Final = 0.2
@@ -62,11 +61,11 @@ class Router:
         self,
         flow: Flow[D],
         *,
-        examples: Mapping[S, Sequence[str]] | None = None,
+        examples: Mapping[AnyStep, Sequence[str]] | None = None,
         threshold: float = 0.5,
     ) -> None:
         steps = flow.steps
-        given = cast("Mapping[AnyStep, Sequence[str]]", examples or {})
+        given = examples or {}
         faults = [] if steps else ["it has no steps to go back to"]
         for step, texts in given.items():
             faults.extend(_faults(steps, step, texts))
