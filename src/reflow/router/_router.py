@@ -38,9 +38,9 @@ LONGEST: Final = 2000
 class Router:
     """Tells from what somebody says which steps they want to go back to.
 
-    Loads the model at the first use in a process (some 20 ms), then compares phrases for every step
-    with it (some 80 ms per step), so make one router per flow, and keep it. It may be used by
-    several threads, and keeps nothing of what it reads, nor logs it.
+    Loads the model at the first use in a process (some 20 ms), then reads phrases for every step
+    with it (0.1 to 0.2 s per step), so make one router per flow, and keep it. It may be used by
+    several threads, and keeps nothing of what people say, nor logs it.
 
     Args:
         flow: the flow; steps that are added to it later aren't known to the router.
@@ -98,8 +98,8 @@ class Router:
     def route(self, text: str, *, active: AnyStep | None = None) -> tuple[AnyStep, ...]:
         """Give the steps that somebody wants to go back to.
 
-        It takes some 10 ms for a sentence, about as much for each further clause, and doesn't await
-        anything: where other tasks can't wait that long, call it with `anyio.to_thread.run_sync`.
+        It computes for some 15 ms, longer for longer texts, and doesn't await anything: where other
+        tasks can't wait that long, call it with `anyio.to_thread.run_sync`.
         Whether the steps may be gone back to is for `run.go_back` to say, with the reason.
 
         Args:
