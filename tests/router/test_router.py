@@ -108,8 +108,6 @@ def test_keeps_what_it_reads_to_itself(router: Router, caplog: pytest.LogCapture
         router.route("my card number is 4111 1111 1111 1111", active=card)
         router.route("my name is wrong, it is Lovelace", active=plan)
     assert caplog.records == []
-    assert "Lovelace" not in repr(vars(type(router)))
-    assert not hasattr(router, "__dict__")
 
 
 def test_the_same_in_every_process(router: Router) -> None:
@@ -132,19 +130,17 @@ def test_the_same_in_every_process(router: Router) -> None:
         assert (done.stdout, done.stderr) == (f"{here}\n", "")
 
 
-def test_only_the_start_loads_what_it_needs() -> None:
-    """No network: of what the tokenizer depends on nothing is even imported; nor PyTorch."""
+def test_no_network_and_no_pytorch() -> None:
+    """Nobody is connected to, or even looked up, and what could do so isn't imported."""
     program = (
-        "import sys; from reflow.demo.intake import intake; from reflow.router import Router; "
+        "import sys; events = set(); sys.addaudithook(lambda event, _: events.add(event)); "
+        "from reflow.demo.intake import intake; from reflow.router import Router; "
         "Router(intake).route('oh wait, my e-mail is wrong'); "
-        "print(sorted(sys.modules.keys() & "
-        "{'huggingface_hub', 'httpx', 'requests', 'torch', 'transformers'}))"
+        "print([event for event in events if event.startswith(('socket.c', 'socket.g'))], "
+        "sys.modules.keys() & {'huggingface_hub', 'httpx', 'requests', 'torch'})"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
-    assert done.stdout.strip() == b"[]"
-
-
-# --- what is refused ---
+    assert done.stdout.strip() == b"[] set()"
 
 
 def test_every_fault_is_named() -> None:
