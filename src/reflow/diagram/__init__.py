@@ -176,10 +176,11 @@ def _frames(steps: tuple[AnyStep, ...]) -> dict[AnyStep, list[tuple[AnyStep, str
     return frames
 
 
-def _own_inputs(steps: tuple[AnyStep, ...]) -> Iterator[tuple[AnyStep, AnyStep]]:
-    """Give every step with each of its inputs, but for those that a frame shows.
+def _inputs(steps: tuple[AnyStep, ...], names: dict[str, str], way: Way) -> Iterator[str]:
+    """Draw what each step, and each condition as far as it is known, goes by.
 
-    What is built goes by all inside, and all inside by what the included step depends on.
+    Except for what a frame shows: what is built goes by all inside, and all inside by what the
+    included step depends on.
     """
     shown: dict[AnyStep, frozenset[AnyStep]] = {}
     for step in reversed(steps):
@@ -191,14 +192,7 @@ def _own_inputs(steps: tuple[AnyStep, ...]) -> Iterator[tuple[AnyStep, AnyStep]]
     for step in steps:
         for needed in step.depends_on:
             if needed not in shown.get(step, ()):
-                yield step, needed
-
-
-def _inputs(steps: tuple[AnyStep, ...], names: dict[str, str], way: Way) -> Iterator[str]:
-    """Draw what each step, and each condition as far as it is known, goes by."""
-    for step, needed in _own_inputs(steps):
-        yield f'{names[needed.id]} -. "if changed" .-> {names[step.id]}'
-    for step in steps:
+                yield f'{names[needed.id]} -. "if changed" .-> {names[step.id]}'
         for read in way.read.get(step.id, ()):
             yield f'{names[read]} -. "condition" .-> {names[step.id]}'
 
