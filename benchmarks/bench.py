@@ -9,6 +9,7 @@ import imports
 import journal
 import memory
 import steps
+import tools
 from measuring import options, print_versions
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def main(chosen: Options) -> None:
     """Print every table."""
     print_versions("anyio", "attrs", "cattrs", "trio")
-    for benchmark in (steps, go_back, journal, memory, imports):
+    for benchmark in (steps, go_back, journal, tools, memory, imports):
         benchmark.main(chosen)
 
 

@@ -13,12 +13,14 @@ import reflow
 SOURCE = Path(reflow.__file__).parent
 # From the declaration over the machine and the driver to the facade.
 ORDER = (
-    *("_compat", "_errors", "_step", "_plan", "_events", "_secrecy", "_states", "_results"),
-    *("_order", "_consequences", "_machine", "_replay", "_journal"),
+    *("_compat", "_errors", "_tool_gemini", "_tool", "_step", "_plan", "_events", "_secrecy"),
+    *("_states", "_results", "_order", "_consequences", "_machine", "_replay", "_journal"),
     *("_codec_types", "_codec_hooks", "_codec_times", "_codec_values", "_codec_classes"),
     *("_codec_pydantic", "_codec_choices", "_codec_containers", "_codec", "_fingerprint"),
+    *("_model_json", "_schemas", "_schema_values", "_schema_choices", "_schema_foreign"),
+    *("_schema_containers", "_schema_classes", "_schema", "_tooling", "_tools"),
     *("_rows", "_resuming", "_conditions"),
-    *("_cancellation", "_recording", "_requests", "_endings", "_run", "_including"),
+    *("_cancellation", "_recording", "_observing", "_requests", "_endings", "_run", "_including"),
     *("_declaring", "_flow", "_logging"),
 )
 THIRD_PARTY = {
@@ -27,6 +29,7 @@ THIRD_PARTY = {
     "_journal": {"anyio"},
     "_codec_pydantic": {"pydantic"},
     "_codec": {"cattrs"},
+    "_schema_foreign": {"pydantic"},
     "_recording": {"anyio"},
     "_endings": {"anyio"},
     "_cancellation": {"anyio"},

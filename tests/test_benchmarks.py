@@ -21,6 +21,6 @@ def test_every_benchmark_runs() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     for title in (
         *("ns per step", "ns per go-back", "bytes per waiting run", "time to import"),
-        *("per append of two rows", "resuming a run", "µs per step"),
+        *("per append of two rows", "resuming a run", "µs per step", "ms per run.tools()"),
     ):
         assert title in done.stdout

@@ -13,6 +13,7 @@ from ._errors import ReflowError as ReflowError
 from ._errors import RunFinishedError as RunFinishedError
 from ._errors import StepFailedError as StepFailedError
 from ._errors import StepNotDoneError as StepNotDoneError
+from ._errors import ToolCallError as ToolCallError
 from ._events import AnswerSuperseded as AnswerSuperseded
 from ._events import CallbackFailed as CallbackFailed
 from ._events import CleanupFailed as CleanupFailed
@@ -41,7 +42,7 @@ from ._journal import JournalRow as JournalRow
 from ._journal import MemoryJournal as MemoryJournal
 from ._journal import StoredRun as StoredRun
 from ._logging import LoggingObserver as LoggingObserver
-from ._requests import Observer as Observer
+from ._observing import Observer as Observer
 from ._requests import OnCompleted as OnCompleted
 from ._results import Done as Done
 from ._results import Failed as Failed
@@ -57,6 +58,7 @@ from ._states import StepState as StepState
 from ._step import AnyStep as AnyStep
 from ._step import IncludedStep as IncludedStep
 from ._step import Step as Step
+from ._tool import Tool as Tool
 
 __all__ = [
     "AnswerSuperseded",
@@ -115,6 +117,8 @@ __all__ = [
     "StepState",
     "StepsMadeStale",
     "StoredRun",
+    "Tool",
+    "ToolCallError",
     "Visit",
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc as abc
 from types import NoneType
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Final, Literal, Never, TypeVar, cast, get_args, get_origin
 
 from ._codec_classes import class_of, refused
 from ._codec_hooks import JSON, CodecError, Hooks, entries_of, items_of, wrong
@@ -220,7 +220,7 @@ def _classes(declared: object) -> Iterable[type]:
     return (PATHS[kind],) if kind in PATHS else CLASSES.get(kind, (kind,))
 
 
-def unsupported(declared: object, _: Part) -> Hooks:
+def unsupported(declared: object, _: object) -> Never:
     """Refuse a type, with advice."""
     kind = class_of(declared)
     bases = [base for base in LEAVES if issubclass(kind, base)]

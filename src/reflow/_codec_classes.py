@@ -57,16 +57,8 @@ def is_struct(declared: object) -> bool:
 
 def typed_dict_hooks(declared: object, part: Part) -> Hooks:
     """Give the hooks of a TypedDict; the order of its keys is kept."""
-    head = class_of(declared)
     types = FieldTypes(declared)
-    always: frozenset[str] = getattr(head, "__required_keys__", frozenset())
-    names = list(annotations_of(head))
-    required: set[str] = set()
-    for name in names:
-        # In a string a qualifier has escaped those who made the class.
-        said = qualifiers(types.written(name)) & {"Required", "NotRequired"}
-        if said == {"Required"} or (not said and name in always):
-            required.add(name)
+    names, required = keys_of(declared, types)
     fields = fields_hooks(declared, names, types.type, part, required)
     encode_fields = fields.encode
 
@@ -77,6 +69,20 @@ def typed_dict_hooks(declared: object, part: Part) -> Hooks:
         return stored
 
     return Hooks(encode, fields.decode)
+
+
+def keys_of(declared: object, types: FieldTypes) -> tuple[list[str], set[str]]:
+    """Give the keys of a TypedDict, and which of them must be there."""
+    head = class_of(declared)
+    always: frozenset[str] = getattr(head, "__required_keys__", frozenset())
+    names = list(annotations_of(head))
+    required: set[str] = set()
+    for name in names:
+        # In a string a qualifier has escaped those who made the class.
+        said = qualifiers(types.written(name)) & {"Required", "NotRequired"}
+        if said == {"Required"} or (not said and name in always):
+            required.add(name)
+    return names, required
 
 
 def named_tuple_hooks(declared: object, part: Part) -> Hooks:
@@ -105,6 +111,17 @@ def named_tuple_hooks(declared: object, part: Part) -> Hooks:
 def attrs_hooks(declared: object, part: Part) -> Hooks:
     """Give the hooks of a class that attrs made."""
     fields = attrs.fields(cast("type[attrs.AttrsInstance]", class_of(declared)))
+    type_of = attrs_types(declared)
+    arguments = {field.name: field.alias or field.name for field in fields if field.init}
+    runs_code = any(field.converter or field.validator for field in fields)
+    names = [field.name for field in fields]
+    hooks = fields_hooks(declared, names, type_of, part)
+    return _plain_hooks(declared, names, hooks, arguments, runs_code=runs_code)
+
+
+def attrs_types(declared: object) -> Callable[[str], object]:
+    """Give what says the types of the fields of a class that attrs made."""
+    fields = attrs.fields(cast("type[attrs.AttrsInstance]", class_of(declared)))
     types = FieldTypes(declared)
     # `attr.ib(type=...)` says the type elsewhere than in an annotation.
     elsewhere = {field.name: field.type for field in fields if field.type is not None}
@@ -113,11 +130,7 @@ def attrs_hooks(declared: object, part: Part) -> Hooks:
         use = name in elsewhere and name not in types
         return canonical(elsewhere[name]) if use else types.type(name)
 
-    arguments = {field.name: field.alias or field.name for field in fields if field.init}
-    runs_code = any(field.converter or field.validator for field in fields)
-    names = [field.name for field in fields]
-    hooks = fields_hooks(declared, names, type_of, part)
-    return _plain_hooks(declared, names, hooks, arguments, runs_code=runs_code)
+    return type_of
 
 
 def dataclass_hooks(declared: object, part: Part) -> Hooks:

@@ -41,6 +41,7 @@ class Endings(Requests):
             self._machine.phase = RunState.CANCELLED if outside else RunState.FAILED
             raise
         self._machine = self._results._record = machine
+        self._visits_before = machine.count_visits()
         self._key = recording.run
         return machine
 

@@ -37,6 +37,15 @@ class GoBackError(ReflowError):
         self.refused = dict(refused or {})
 
 
+class ToolCallError(ReflowError):
+    """A call of a tool of `run.tools()` made no sense, or came too late; nothing changed.
+
+    The message is a sentence for the model, that it can act on. It doesn't quote what the model
+    gave; of a step that isn't sensitive it may hold what `validate=` or the class of the answer
+    said about it.
+    """
+
+
 class RunFinishedError(ReflowError):
     """A request came after the run had ended; nothing changed.
 

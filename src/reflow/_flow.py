@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ._journal import Journal
+    from ._observing import Observer
     from ._plan import Plan
     from ._recording import Recording
-    from ._requests import Observer, OnCompleted
+    from ._requests import OnCompleted
     from ._results import Results
     from ._rows import Rows
     from ._run import Run
@@ -305,14 +306,11 @@ class Flow(Declaring[D]):
             if inspect.iscoroutinefunction(observer) or not callable(observer):
                 message = f"flow {self._name!r}: observer {observer!r} must be a plain function"
                 raise FlowError(message)
-        return make_run(
-            self._compiled(),
-            deps,
-            return_exceptions=return_exceptions,
-            on_completed=on_completed,
-            observers=observers,
-            recording=recording,
-        )
+        run = make_run(self._compiled(), observers, recording)
+        run._deps = deps
+        run._on_completed = on_completed
+        run._return_exceptions = return_exceptions
+        return run
 
     def _recording(
         self, journal: Journal | None, key: str | None, on_change: OnChange

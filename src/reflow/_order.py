@@ -135,6 +135,11 @@ class Order(Record):
         """Say whether something happened that the active visit must not outlast."""
         return bool(self.requested or self.outdated)
 
+    def count_visits(self) -> int:
+        """Count the visits in which somebody was asked: those of included steps only build."""
+        built = sum(map(self.visits.__getitem__, self.plan.starts))
+        return sum(self.visits) - built
+
     def attempt(self, i: int) -> int:
         """Give the number of the visit in which the attempt at the step's next answer began."""
         return self.attempts.get(i, self.visits[i])

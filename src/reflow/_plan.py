@@ -59,6 +59,7 @@ class Plan:
         "sensitive",
         "starts",
         "steps",
+        "tooling",
         "when",
     )
 
@@ -102,6 +103,8 @@ class Plan:
                 for i in range(start, end):
                     asks[i] = max(asks[i], start)
         self.always_ask: Final = tuple(asks)
+        # What a language model is told of the steps; made when first asked for.
+        self.tooling: object = None
         # A plain step has nothing to do when it settles but to be settled.
         self.plain: Final = tuple(
             not (option.conditions or always_ask >= 0 or option.point_of_no_return)

@@ -1,71 +1,51 @@
-"""What may be asked of a run from anywhere in its event loop, and telling the observers."""
+"""What may be asked of a run from anywhere in its event loop."""
 
 from __future__ import annotations
 
 from threading import get_ident
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
+from ._compat import override
 from ._errors import FlowError, GoBackError, RunFinishedError, listed
-from ._machine import Machine
+from ._observing import Observing
 from ._results import Results, make_results
 from ._states import RunState
 from ._step import AnyStep, options_of
 
 if TYPE_CHECKING:
-    import contextvars
     from collections.abc import Awaitable, Callable, Iterable
 
     from anyio import CancelScope
 
-    from ._events import Event, StepCompleted
+    from ._events import StepCompleted
+    from ._observing import Observer
     from ._plan import Plan
     from ._recording import Recording
     from ._step import Step
 
 T = TypeVar("T")
 
-Observer: TypeAlias = "Callable[[Event], object]"
-"""A plain function that is told of every event; what it returns is ignored.
-
-If it has a method `origin(flow: str) -> str`, that is called when a run with a journal is begun,
-with the name of the flow, before any event. The text that it gives is kept in `Opened.origin`, for
-the observers of every `drive()` that goes on with the run. Of several observers the first that
-gives one counts.
-"""
 OnCompleted: TypeAlias = "Callable[[StepCompleted], Awaitable[object]]"
 """An async function that is called after every completed visit, before the next one begins."""
 
 
-class Requests:
-    """The half of a run that others use: what is asked of it, and what it tells.
+class Requests(Observing):
+    """The half of a run that others use.
 
     Every request changes the run's state at once, or raises and changes nothing.
     """
 
     __slots__ = (
-        "_context",
-        "_copy_context",
-        "_delivering",
         "_drafts",
         "_key",
-        "_machine",
-        "_observers",
-        "_recording",
         "_results",
         "_scope",
         "_stopping",
         "_thread",
+        "_visits_before",
     )
 
-    _machine: Machine
     _results: Results
-    _observers: tuple[Observer, ...]
-    # What is stored of this run, if it has a journal.
-    _recording: Recording | None
-    _delivering: bool
-    # A copy of the context that drive() runs in, for events of requests from other tasks.
-    _context: contextvars.Context | None
-    _copy_context: Callable[[], contextvars.Context] | None
     # The thread that drives; None before drive().
     _thread: int | None
     # Of the visit, or callback, that can be interrupted now.
@@ -74,22 +54,21 @@ class Requests:
     _drafts: dict[int, object] | None
     # What tells this run's idempotency keys from another's; made when first needed.
     _key: str | None
+    # How many visits took place in other processes.
+    _visits_before: int
 
+    @override
     def _set_up(
         self, plan: Plan, observers: Iterable[Observer], recording: Recording | None
     ) -> None:
-        self._observers = tuple(observers)
-        self._recording = recording
-        self._machine = Machine(plan, [] if self._observers or recording is not None else None)
+        super()._set_up(plan, observers, recording)
         self._results = make_results(self._machine)
-        self._delivering = False
-        self._context = None
-        self._copy_context = None
         self._thread = None
         self._scope = None
         self._stopping = None
         self._drafts = None
         self._key = None
+        self._visits_before = 0
 
     @property
     def steps(self) -> tuple[AnyStep, ...]:
@@ -188,14 +167,7 @@ class Requests:
                 value isn't of the step's type.
         """
         i = self._openable("answer", step)
-        if (validate := options_of(self._machine.plan.steps[i]).validate) is not None:
-            # Declared together with the step, for its type.
-            value = cast("Callable[[T], T]", validate)(value)
-        if self._recording is not None:
-            self._recording.check(self._machine.plan.names[i], value)
-        was_active = self._machine.active
-        self._machine.answer(i, value)
-        self._given(i, was_active)
+        self._give(i, self._validated(i, value))
 
     def skip(self, step: AnyStep | str) -> None:
         """Settle an optional step without an answer; if it is active, its visit ends.
@@ -235,6 +207,22 @@ class Requests:
         if self._stopping is None:
             self._stopping = reason
         self._requested(interrupts=True)
+
+    def _validated(self, i: int, value: object) -> object:
+        """Give what is to be kept as the step's answer, or raise."""
+        plan = self._machine.plan
+        if (validate := options_of(plan.steps[i]).validate) is not None:
+            # Declared together with the step, for its type.
+            value = cast("Callable[[object], object]", validate)(value)
+        if self._recording is not None:
+            self._recording.check(plan.names[i], value)
+        return value
+
+    def _give(self, i: int, value: object) -> None:
+        """Make a value the step's answer."""
+        was_active = self._machine.active
+        self._machine.answer(i, value)
+        self._given(i, was_active)
 
     def _go(self, what: str, steps: tuple[AnyStep | str, ...], *, ahead: bool) -> None:
         self._check_open(what)
@@ -318,62 +306,6 @@ class Requests:
             self._scope.cancel()
         if self._context is not None and not self._delivering:
             self._context.run(self._deliver)
-
-    def _deliver(self) -> None:
-        """Tell the observers what happened, in order, each event to all of them."""
-        log = self._machine.log
-        if not log or self._delivering:
-            return
-        self._delivering = True
-        try:
-            while log:
-                event = log.pop(0)
-                if self._recording is not None:
-                    self._recording.note(self._machine, event)
-                for observer in self._observers:
-                    try:
-                        observer(event)
-                    except Exception as exc:  # noqa: BLE001 - a fault of the observer, not the run's
-                        self._switch_off(observer, exc)
-        finally:
-            self._delivering = False
-
-    def _deliver_here(self) -> None:
-        """Tell the observers, and remember this context for what others will ask."""
-        if self._copy_context is None:
-            # Every event loop imports it, but `import reflow` shall be quick.
-            import contextvars  # noqa: PLC0415
-
-            self._copy_context = contextvars.copy_context
-        self._context = self._copy_context()
-        self._deliver()
-
-    def _origin(self) -> str:
-        """Give what the observers want those to know that go on with this run."""
-        for observer in self._observers:
-            ask: object = getattr(observer, "origin", None)
-            if not callable(ask):
-                continue
-            try:
-                text: object = ask(self._machine.plan.flow)
-            except Exception as exc:  # noqa: BLE001 - a fault of the observer, not the run's
-                self._switch_off(observer, exc)
-                continue
-            if text and isinstance(text, str):
-                return text
-        return ""
-
-    def _switch_off(self, observer: Observer, failure: Exception) -> None:
-        # Imported when needed: most runs never log, and `import reflow` shall be quick.
-        import logging  # noqa: PLC0415
-
-        logging.getLogger("reflow").error(
-            "observer %r of flow %r raised, it is switched off for this run",
-            observer,
-            self._machine.plan.flow,
-            exc_info=failure,
-        )
-        self._observers = tuple(other for other in self._observers if other is not observer)
 
     def _key_of(self, i: int) -> str:
         if self._key is None:

@@ -18,10 +18,11 @@ from ._states import NOTHING, NothingType, RunState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from ._observing import Observer
     from ._plan import Plan, Scope
     from ._recording import Recording
-    from ._requests import Observer, OnCompleted
     from ._step import AnyStep, Step
+    from ._tool import Tool
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -345,6 +346,32 @@ class Run(Endings):
             self._inner_deps[scope.end] = outer if make is None else make(outer)
         return self._inner_deps[scope.end]
 
+    def tools(self, *, constant: bool = False) -> tuple[Tool, ...]:
+        """Give a language model the means to steer the run: `go_back`, `answer` and `skip`.
+
+        `go_back` is always there, `answer` where steps were declared with `model_may_answer=True`,
+        `skip` where some are optional. Make them anew for every turn of the model: a call is
+        honoured during the visit that they were made in and the one that follows it. The same
+        flow in the same state gives the same bytes in every process.
+
+        Args:
+            constant: name every step that could ever be asked for, so that the bytes stay the same
+                during the whole run (for prompt caches), and leave it to the call to refuse what
+                isn't possible then. By default only the steps are named that are possible now.
+
+        Returns:
+            The tools; there are always the same ones where `constant` is set, otherwise those for
+            which there is a step now, and `go_back`.
+
+        Raises:
+            FlowError: if the values of steps with `model_may_answer=True` can't be described or
+                read: all such steps are named.
+        """
+        # Only now: most runs have no use for it, and `import reflow` shall be quick.
+        from ._tools import make_tools  # noqa: PLC0415
+
+        return make_tools(self, constant=constant)
+
     @override
     def __repr__(self) -> str:
         """Name the flow and say where the run stands."""
@@ -353,23 +380,12 @@ class Run(Endings):
         return f"<Run of flow {machine.plan.flow!r}: {machine.phase.value}{at}>"
 
 
-def make_run(
-    plan: Plan,
-    deps: object,
-    *,
-    return_exceptions: bool,
-    on_completed: OnCompleted | None,
-    observers: Iterable[Observer],
-    recording: Recording | None = None,
-) -> Run:
+def make_run(plan: Plan, observers: Iterable[Observer], recording: Recording | None) -> Run:
     """Make a run of the plan; nothing starts."""
     run = object.__new__(Run)
     run._set_up(plan, observers, recording)
-    run._deps = deps
-    run._inner_deps = {}
-    # Every step of the plan was declared on a flow with these deps.
+    # Every step of the plan was declared on a flow with the deps of this run.
     run._functions = cast("tuple[_Function, ...]", plan.functions)
-    run._on_completed = on_completed
-    run._return_exceptions = return_exceptions
+    run._inner_deps = {}
     run._visit = None
     return run

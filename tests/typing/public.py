@@ -35,6 +35,8 @@ from reflow import (
     StepDecorator,
     StepState,
     StoredRun,
+    Tool,
+    ToolCallError,
     Visit,
 )
 from reflow.diagram import mermaid
@@ -223,6 +225,25 @@ async def use() -> None:
         assert_type(error.results, Results)
     except GoBackError as error:
         assert_type(dict(error.refused), dict[str, str])
+
+
+def offer(run: Run) -> list[str]:
+    """Give a language model its tools."""
+    assert_type(run.tools(), tuple[Tool, ...])
+    results: list[str] = []
+    for tool in run.tools(constant=True):
+        assert_type(tool.name, str)
+        assert_type(tool.description, str)
+        assert_type(tool.schema, dict[str, object])
+        assert_type(tool.as_openai(), dict[str, object])
+        assert_type(tool.as_openai(api="responses"), dict[str, object])
+        assert_type(tool.as_anthropic(), dict[str, object])
+        assert_type(tool.as_gemini(), dict[str, object])
+        try:
+            results += [tool.call({"steps": ["name"]}), tool.call('{"step": "name"}')]
+        except ToolCallError as error:
+            results.append(str(error))
+    return results
 
 
 async def keep(journals: list[Journal]) -> None:

@@ -80,6 +80,13 @@ async def e(visit: Visit) -> str:
     return "e"
 
 
+def offer(run: Run) -> None:
+    """Change a tool, or ask for it in the form of nobody."""
+    for tool in run.tools():
+        tool.name = "back"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]  # read-only
+        tool.as_openai(api="completions")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no such form
+
+
 def read(results: Results, outcome: Outcome[str]) -> None:
     """Take an answer for what it isn't, or an outcome for an answer."""
     number: int = results[a]  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # a str
