@@ -140,6 +140,14 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Call the tools of language models with ten thousand arguments that make no sense."""
+    session.install("--editable", ".[demo,postgres]", "--group", "test")
+    tests = ("tests/tools/test_tool_arguments.py", "tests/tools/test_tool_schemas.py")
+    session.run("pytest", *tests, *session.posargs, env={"REFLOW_FUZZ": "full"})
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Print what reflow costs against hand-written code."""
     session.install("--editable", ".[postgres]", "--group", "bench")
