@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from rich.table import Table
 from rich.text import Text
 
-from reflow import Done, Failed, Pending, Skipped, StepState
+from reflow import Done, StepState
+from reflow.diagram import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reflow import AnyStep, Outcome, Run
+    from reflow import AnyStep, Run
 
 # A mark, one for screens that only know ASCII, its colour, and what it means.
 _MARKS: Final = {
@@ -42,8 +43,8 @@ def progress(run: Run, steps: Iterable[AnyStep], *, ascii_only: bool = False) ->
     table.add_column("answer")
     for number, step in enumerate(steps, 1):
         outcome = run.results.outcome(step)
-        state = StepState.ACTIVE if step is run.active else state_of(outcome)
-        mark, plain, colour, words = _AGAIN if step in run.detour else _MARKS[state]
+        marks = _AGAIN if step in run.detour else _MARKS[state_of(run, step)]
+        mark, plain, colour, words = marks
         answer = (
             display(outcome.value, sensitive=step.sensitive) if isinstance(outcome, Done) else ""
         )
@@ -55,21 +56,6 @@ def progress(run: Run, steps: Iterable[AnyStep], *, ascii_only: bool = False) ->
             Text(answer, no_wrap=True, overflow="ellipsis"),
         )
     return table
-
-
-def state_of(outcome: Outcome[object]) -> StepState:
-    """Give the state that an outcome stands for."""
-    match outcome:
-        case Done():
-            return StepState.DONE
-        case Failed():
-            return StepState.FAILED
-        case Skipped():
-            return StepState.SKIPPED
-        case Pending(state=state):
-            return state
-        case _:
-            assert_never(outcome)
 
 
 def display(answer: object, *, sensitive: bool) -> str:

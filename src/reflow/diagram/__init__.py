@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from reflow import AnyStep, Event, Outcome
 
-__all__ = ["mermaid"]
+__all__ = ["mermaid", "state_of"]
 
 D = TypeVar("D")
 
@@ -94,7 +94,11 @@ def mermaid(flow: Flow[D] | Run, *, events: Iterable[Event] = ()) -> str:
 
 
 def state_of(run: Run, step: AnyStep) -> StepState:
-    """Say where a step of the run stands."""
+    """Say where a step of the run stands.
+
+    Raises:
+        FlowError: if the step is not one of the run's.
+    """
     outcome: Outcome[object] = run.results.outcome(step)
     if step is run.active:
         return StepState.ACTIVE
