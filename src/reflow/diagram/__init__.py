@@ -77,7 +77,7 @@ def mermaid(flow: Flow[D] | Run, *, events: Iterable[Event] = ()) -> str:
     for step in steps:
         for included, title in frames.get(step, ()):
             lines.append(f'subgraph {names[included.id]}_in ["{title}"]')
-        if isinstance(step, IncludedStep):
+        if _inside(step):
             lines.append("end")
         lines.append(_node(step, names[step.id], run, way))
     lines.append('finish(["end"])')
@@ -174,10 +174,14 @@ def _frames(steps: tuple[AnyStep, ...]) -> dict[AnyStep, list[tuple[AnyStep, str
     """Give the frames that begin before a step, the outermost first, with their titles."""
     frames: dict[AnyStep, list[tuple[AnyStep, str]]] = {}
     for step in reversed(steps):
-        if isinstance(step, IncludedStep):
+        if inside := _inside(step):
             title = f"<div>{_text(step.id, _ID_LIMIT)}</div>"
-            frames.setdefault(step.steps[0], []).append((step, title))
+            frames.setdefault(inside[0], []).append((step, title))
     return frames
+
+
+def _inside(step: AnyStep) -> tuple[AnyStep, ...]:
+    return step.steps if isinstance(step, IncludedStep) else ()
 
 
 def _inputs(steps: tuple[AnyStep, ...], names: dict[str, str], way: Way) -> Iterator[str]:
@@ -188,8 +192,7 @@ def _inputs(steps: tuple[AnyStep, ...], names: dict[str, str], way: Way) -> Iter
     """
     shown: dict[AnyStep, frozenset[AnyStep]] = {}
     for step in reversed(steps):
-        if isinstance(step, IncludedStep):
-            inside = frozenset(step.steps)
+        if inside := frozenset(_inside(step)):
             own = frozenset(step.depends_on) - inside
             shown[step] = shown.get(step, frozenset()) | inside
             shown |= dict.fromkeys(inside, own)
