@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reflow import GoBackRequested, Opened, StepSkipped, StepsMadeStale, StepState
+from reflow import GoBackRequested, Opened, StepInterrupted, StepSkipped, StepsMadeStale, StepState
 from reflow._replay import TRANSITIONS
 
 if TYPE_CHECKING:
@@ -74,6 +74,9 @@ def transitions(
         kind = type(event) if direct else StepsMadeStale
         if i in machine.inside(own) and new is StepState.SKIPPED:
             kind = StepSkipped
+        elif i in machine.inside(own) and old is StepState.ACTIVE:
+            # It was visited once more, and has the answer that it had.
+            kind = StepInterrupted
         if kind in TRANSITIONS and not closed and (i == own or old is not new):
             assert new in TRANSITIONS[kind].get(old, ()), (event, i, old, new)
             seen.add((kind, old, new))

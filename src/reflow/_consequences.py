@@ -10,6 +10,7 @@ from . import _events as e
 from ._order import Order
 from ._states import (
     AS_PART,
+    BY_CONDITION,
     BY_REQUEST,
     DONE,
     FAILED,
@@ -94,6 +95,7 @@ class Consequences(Order):
             if self.is_part_of_answer(i):
                 self._reopen(i, SKIPPED, None)
             self._reopen_inside(i)
+            self._doubt_inside(i)
             for j in self.inside(i):
                 if self.refusal(j, ahead=ahead) is None:
                     yield j
@@ -115,6 +117,16 @@ class Consequences(Order):
         for j in found:
             self._reopen(j, SKIPPED, None)
         return found
+
+    def _doubt_inside(self, i: int) -> None:
+        """Let what was skipped because the included step's condition raised be looked at anew."""
+        if not self.marks[i] & BY_CONDITION:
+            return
+        for j in self.inside(i):
+            skipped = self.status[j] == SKIPPED and not self.marks[j] & BY_REQUEST
+            if skipped and self.closed_by(j) is None:
+                self.marks[j] |= IN_DOUBT
+                self.unsettle(j)
 
     def is_reopened(self, i: int) -> bool:
         """Say whether the step was skipped, and is asked now that its flow runs again."""
@@ -186,7 +198,7 @@ class Consequences(Order):
             self.log.append(e.StepsMadeStale(by, steps, self.names_of(doubtful)))
 
     def _make_stale(self, j: int, by: int) -> bool:
-        if self.closed_by(j) is not None:
+        if self.closed_by(j) is not None and by not in self.inside(j):
             return False
         if self.is_skipped_by_request(j) and self._runs_again_around(j, by):
             self._reopen(j, SKIPPED, None)
@@ -208,7 +220,8 @@ class Consequences(Order):
         runs_again = False
         around = self.plan.parents.get(j, -1)
         while around >= 0 and by < self.plan.starts[around]:
-            runs_again = not self.is_skipped_by_request(around)
+            if by in self.plan.inputs[around] or by < self.plan.always_ask[around]:
+                runs_again = not self.is_skipped_by_request(around)
             around = self.plan.parents.get(around, -1)
         return runs_again
 

@@ -54,6 +54,8 @@ class Machine(Consequences):
             self._repeat(i, DONE, LOST)
             self._reopen_inside(i, parts=True)
         for i in map(self.plan.ids.__getitem__, event.again):
+            self._reopen_inside(i, parts=True)
+            self._doubt_inside(i)
             self.recovered.add(i)
             if self.status[i] == DONE:
                 # Its good answer stands, but the visit that was asked for failed.
@@ -203,6 +205,11 @@ class Machine(Consequences):
         What is inside it and not settled isn't asked any more.
         """
         inside = self._skip_inside(i, settled=False)
+        for j in self.inside(i):
+            # Nor is what has an answer already asked once more.
+            self.unqueue(j)
+            self.active = -1 if j == self.active else self.active
+            self.first = -1 if j == self.first else self.first
         refuted = self.status[i] == SKIPPED and not self.marks[i] & BY_REQUEST
         open_condition = refuted or bool(self.marks[i] & IN_DOUBT)
         if open_condition:
@@ -250,6 +257,7 @@ class Machine(Consequences):
                 # From here on it is wanted, so that it resumes when its visit is interrupted.
                 self.last[i] = (status, self.values[i])
                 self._keep(i, PENDING, None, 0)
+                self._reopen_inside(i, parts=True)
             elif status == DONE and i in self.last and not marks & STALE:
                 resolved = True
                 changed = self._changes(i, DONE, self.values[i]) if changed is None else changed

@@ -125,7 +125,10 @@ class Order(Record):
 
     def must_evaluate(self, i: int) -> bool:
         """Say whether the step's condition comes before a visit to it."""
-        return self.plan.when[i] is not None and self.ready != i
+        if self.plan.when[i] is None or self.ready == i:
+            return False
+        # What is closed and only built anew is wanted, whatever its condition says by now.
+        return self.closed_by(i) is None
 
     def is_outdated(self) -> bool:
         """Say whether the active visit goes by what is no longer so."""

@@ -136,17 +136,20 @@ class Plan:
     def find(self, step: AnyStep, scope: Scope | None) -> int:
         """Give the position of a step as it is called inside an included flow, or -1.
 
-        What isn't known there is looked for in the flow around it, and so on. What isn't known at
-        all may still be a step of a flow that is included only once.
+        What isn't known there may still be a step of a flow that is included there only once; else
+        it is looked for in the flow around it, and so on.
         """
+        places = self.places.get(step, ())
         around = scope
         while around is not None:
             if (i := around.positions.get(step, -1)) >= 0:
                 return i
+            inside = [i for i in places if around.start <= i < around.end]
+            if len(inside) == 1:
+                return inside[0]
             around = around.parent
         if (i := self.positions.get(step, -1)) >= 0:
             return i
-        places = self.places.get(step, ())
         return places[0] if len(places) == 1 else -1
 
     def locate(self, step: object, scope: Scope | None) -> int:

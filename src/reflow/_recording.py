@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, cast, final
 import anyio
 
 from . import _events as e
-from ._codec import CodecError
+from ._codec import CodecError, UnsupportedTypeError
 from ._errors import (
     FlowError,
     JournalConflictError,
@@ -86,16 +86,20 @@ class Recording:
         # Whether the write under way has done all.
         self._written = True
 
-    def check(self, step: str, value: object) -> None:
-        """See whether an answer can be kept.
+    def check(self, step: str, value: object, *, given: bool) -> None:
+        """See whether an answer, perhaps one that was given from outside, can be kept.
 
         Raises:
             FlowError: if it isn't what its step was declared to give.
         """
         try:
-            self._rows.check(step, value)
+            self._rows.check(step, value, given=given)
         except CodecError as exc:
             raise self._refused(step, exc) from exc
+        except UnsupportedTypeError as exc:
+            place = f"step {step!r} of flow {self._flow!r}"
+            message = f"{place} can't be answered as a whole, with a journal: {exc.reasons[0]}"
+            raise FlowError(message) from exc
 
     def note(self, machine: Machine, event: e.Event) -> None:
         """Something happened: its row is written before the next step begins."""

@@ -36,8 +36,8 @@ TRANSITIONS: Final[Mapping[type[object], Mapping[StepState, frozenset[StepState]
         e.ConditionEvaluated: {_P: [_P], _D: [_D], _F: [_F, _P], _S: [_S, _P]}
         | {_I: [_P, _D, _F, _K, _I]},
         e.StepsMadeStale: {_D: [_S, _I], _F: [_S, _I], _K: [_I, _P], _I: [_S, _P]},
-        e.GoBackRequested: {_K: [_P], _I: [_P]},
-        e.Opened: {_A: [_P, _D, _F, _S, _I], _D: [_P], _F: [_P], _K: [_P], _S: [_P], _I: [_P]},
+        e.GoBackRequested: {_K: [_P, _I], _I: [_P]},
+        e.Opened: {_A: [_P, _D, _F, _S, _I], _D: [_P], _F: [_P], _K: [_P, _I], _S: [_P], _I: [_P]},
     }.items()
 }
 """What an event may make of the step it names (StepsMadeStale: of those its cause affects; Opened:

@@ -215,7 +215,7 @@ class Requests(Observing):
             # Declared together with the step, for its type.
             value = cast("Callable[[object], object]", validate)(value)
         if self._recording is not None:
-            self._recording.check(plan.names[i], value)
+            self._recording.check(plan.names[i], value, given=True)
         return value
 
     def _give(self, i: int, value: object) -> None:

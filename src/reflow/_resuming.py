@@ -102,6 +102,7 @@ class Resumer:
         again = _failed(machine, failing, return_exceptions=return_exceptions)
         lost = (i for i, value in enumerate(machine.values) if value is LOST)
         lost = (i for i in lost if machine.status[i] == DONE and machine.closed_by(i) is None)
+        lost = (i for i in lost if not _is_past_building(machine, i))
         opened = e.Opened(
             self._key,
             run,
@@ -152,7 +153,7 @@ class Resumer:
         for number in range(start, len(parsed)):
             try:
                 event = decode(parsed[number], codecs, lenient=lenient)
-                if isinstance(event, e.StepCompleted) and event.value is LOST:
+                if isinstance(event, e.StepCompleted | e.StepAnswered) and event.value is LOST:
                     event = attrs.evolve(event, value=_rebuilt(machine, event.step))
                 apply(machine, event)
             except (ValueError, MachineError) as exc:
@@ -180,12 +181,22 @@ class Resumer:
         machine = Machine(self._plan, [])
         begun = e.Opened(self._key, last.run, resumed=True, origin=last.origin)
         machine.open(begun)
-        for i, value in self._kept(old, same):
-            machine.answer(i, value)
+        kept = dict(self._kept(old, same))
+        for i, value in kept.items():
+            known = _rebuilt(machine, self._plan.names[i]) if value is LOST else value
+            if known is not LOST or self._plan.sensitive[i]:
+                machine.answer(i, known)
+        # What is new inside an included step, or is asked anew, is a part of what it is built of.
+        anew = [
+            i
+            for i in self._plan.starts
+            if machine.status[i] == DONE and any(j not in kept for j in machine.inside(i))
+        ]
         before = (begun, *(machine.log or ()))
         machine.log = []
         # Unless the new order puts it behind a point of no return.
         comes_again = active in ids and machine.closed_by(ids[active]) is None
+        names_anew = machine.names_of(i for i in anew if machine.closed_by(i) is None)
         # What is based on a step that had an outcome, or that is new, goes by what was.
         never = {name for i, name in enumerate(names) if not (old.status[i] or i in old.last)}
         missing = (i for i, status in enumerate(machine.status) if status == PENDING)
@@ -194,7 +205,7 @@ class Resumer:
             self._key,
             last.run,
             resumed=True,
-            again=(active,) if comes_again else (),
+            again=(*([active] if comes_again else []), *names_anew),
             lost=lost,
             visits=tuple(
                 (name, old.visits[i], old.attempts.get(i, 0))
@@ -229,6 +240,8 @@ class Resumer:
                 fits = old.plan.sensitive[was] and self._plan.sensitive[i]
                 final = self._plan.point_of_no_return[i] and old.plan.point_of_no_return[was]
                 fits = fits and old.closed_by(was) is not None and (closed or final)
+                # What is built can be built again, of what is kept inside.
+                fits = fits or (i in self._plan.inner and not self._plan.sensitive[i])
             else:
                 fits = self._plan.names[i] in same
             if fits:
@@ -250,7 +263,7 @@ def _rebuilt(machine: Machine, name: str) -> object:
         The answer; LOST if it can't be built.
     """
     plan = machine.plan
-    i = plan.ids[name]
+    i = plan.ids.get(name, -1)
     if (scope := plan.inner.get(i)) is None or plan.sensitive[i]:
         return LOST
     build = cast("Callable[[Results], object]", options_of(plan.steps[i]).build)
@@ -258,6 +271,12 @@ def _rebuilt(machine: Machine, name: str) -> object:
         return build(make_results(machine, scope))
     except Exception:  # noqa: BLE001 - it is a failure of its step, where that runs again
         return LOST
+
+
+def _is_past_building(machine: Machine, i: int) -> bool:
+    """Say whether an included step can't be built again: what it needs is closed, and not kept."""
+    inside = machine.inside(i)
+    return any(machine.values[j] is LOST and machine.closed_by(j) is not None for j in inside)
 
 
 def _failed(machine: Machine, failing: str | None, *, return_exceptions: bool) -> list[int]:

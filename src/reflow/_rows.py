@@ -52,7 +52,7 @@ class _Maker(Protocol):
 class Rows:
     """Writes and reads the rows of one flow."""
 
-    __slots__ = ("codecs", "fingerprint")
+    __slots__ = ("built", "codecs", "fingerprint")
 
     def __init__(self, plan: Plan) -> None:
         """Make the codecs of the steps' types; sensitive steps have none.
@@ -65,6 +65,7 @@ class Rows:
         # Making one takes about a millisecond, and many steps are of the same few classes. (What is
         # not a class, like list[int], may have no hash.)
         made: dict[type, ValueCodec] = {}
+        built: set[str] = set()
         for step in plan.steps:
             if step.sensitive:
                 codecs[step.id] = None
@@ -79,23 +80,34 @@ class Rows:
                 if isinstance(step, IncludedStep):
                     # Needn't be kept: it is built again from the answers inside.
                     codecs[step.id] = None
+                    built.add(step.id)
                     continue
                 place = f"step {step.id!r} of flow {plan.flow!r} can't be kept in a journal"
                 faults.extend(f"{place}: {reason}" for reason in exc.reasons)
         if faults:
             raise FlowError(listed(faults))
         self.codecs: Final[_Codecs] = codecs
+        # The included steps whose answers are built again, not stored.
+        self.built: Final = frozenset(built)
         texts = {name: codec.text for name, codec in codecs.items() if codec is not None}
         self.fingerprint: Final = fingerprint_of(plan, texts)
 
-    def check(self, step: str, value: object) -> None:
+    def check(self, step: str, value: object, *, given: bool) -> None:
         """See whether an answer can be kept.
+
+        Args:
+            step: the step's id.
+            value: the answer.
+            given: whether it was given from outside: then it can't be built again.
 
         Raises:
             CodecError: if it isn't of the step's type, in every part of it.
+            UnsupportedTypeError: if no answer of the step can be kept, only what it is built of.
         """
         if (codec := self.codecs[step]) is not None:
             codec.encode(value)
+        elif given and step in self.built:
+            raise UnsupportedTypeError(["build= isn't annotated with a type that can be stored"])
 
     def write(self, event: e.Event, private: _Private, *, fresh: bool = False) -> str:
         """Give the text of an event's row.
@@ -180,6 +192,7 @@ def decode(data: Stored, codecs: _Codecs, *, lenient: bool = False) -> e.Event:
                 kept += 1
             elif kind is e.AnswerSuperseded or (codec is None and not lenient):
                 fields[name] = LOST
+                kept += name in data  # stored when the step's type was known
             else:
                 fields[name] = _answer(data.get(name, LOST), codec, lenient=lenient)
                 kept += name in data

@@ -213,8 +213,11 @@ class Tracing:
         self._visit.attach()
 
     def _settle(self, step: str, outcome: str) -> None:
-        """Note that a step was answered or skipped: its visit ends, but is still being left."""
-        if self._visit is not None and self._visit.step == step:
+        """Note that a step was answered or skipped: its visit ends, but is still being left.
+
+        So does one inside a step that is an included flow.
+        """
+        if self._visit is not None and f"{self._visit.step}.".startswith(f"{step}."):
             self._visit.span.set_attribute("reflow.outcome", outcome)
             self._visit.over = True
 

@@ -163,23 +163,27 @@ async def test_correcting_a_part_of_an_answer_that_was_given_as_a_whole(correct:
 
 
 async def test_a_confirmation_inside_an_answered_flow_still_confirms() -> None:
-    """What is answered as a whole asks nothing inside, but a later change does."""
-    inner, flow, log = AddressFlow(), Flow("f"), Log()
+    """What is answered as a whole asks nothing inside, but a later change before it does."""
+    inner, flow, log = Flow("inner"), Flow("f"), Log()
     plan = add(flow, "plan")
-    inner.flow.step("right?", id="right", always_ask=True)(scripted("yes", "yes"))
-    address = flow.include(inner.flow, "address", id="address", build=inner.build)
+    street = add(inner, "street")
+    add(inner, "zip_code", depends_on=(street,))
+    right = inner.step("right?", id="right", always_ask=True)(scripted("yes", "yes"))
+    address = flow.include(inner, "address", id="address", build=len)
 
     async def last(visit: Visit) -> str:
         if visit.number == 1:
-            visit.run.answer(address.at(inner.street), "stale now")
-            visit.run.answer(address, Address("Main Street", "12345"))
+            visit.run.answer(address.at(street), "stale now")
+            visit.run.answer(address.at(right), "yes")
+            visit.run.answer(address, 7)
             visit.run.go_back(plan)
             await interrupted()
         return "done"
 
     add(flow, "last", last)
-    await flow.run(observers=[log])
-    assert log.entered[5:] == ["last", "plan", "address.right", "address", "last"]
+    results = await flow.run(observers=[log])
+    assert log.entered[5:] == ["last", "plan", "address.right", "last"]
+    assert results[address] == 7
 
 
 @pytest.mark.parametrize("again", ["plan", "address"])

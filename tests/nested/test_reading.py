@@ -136,6 +136,24 @@ async def test_a_step_of_a_flow_that_is_included_once_needs_no_address() -> None
         twice.prepare().jump_ahead(inner.street)
 
 
+async def test_a_flow_needs_no_address_for_what_is_inside_it_alone() -> None:
+    """However often it is included itself."""
+
+    async def act(visit: Visit) -> str:
+        return visit[inner.street]
+
+    inner, middle, outer = AddressFlow(), Flow("middle"), Flow("outer")
+    middle.include(inner.flow, "address", id="address", build=inner.build)
+    key = add(middle, "key", act)
+    one, two = (
+        outer.include(middle, name, id=name, build=lambda results: results[inner.street])
+        for name in ("one", "two")
+    )
+    results = await outer.run()
+    assert results[two.at(key)] == results[two] == "two.address.street1"
+    assert results[one] == "one.address.street1"
+
+
 async def test_what_a_build_reads() -> None:
     """The results of the included flow: its own keys, its own steps, its own failures."""
     seen: list[object] = []
