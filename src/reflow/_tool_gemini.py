@@ -55,24 +55,43 @@ def _converted(schema: Schema) -> Schema:
     if words:
         made["description"] = ": ".join(words)
     if kind == "array":
-        made["items"] = _converted(cast("Schema", schema["items"]))
+        made["items"] = _part(cast("Schema", schema["items"]), "each item", made)
     if kind == "object":
         properties = cast("dict[str, Schema]", schema.get("properties", {}))
         # Without properties the model gives none.
         if not properties or schema.get("additionalProperties", False) is not False:
             raise _InexpressibleError
-        made["properties"] = {name: _converted(part) for name, part in properties.items()}
+        made["properties"] = {name: _part(part, name, made) for name, part in properties.items()}
         made["required"] = list(cast("list[str]", schema.get("required", [])))
         # Without it the names are in the order of the alphabet.
         made["propertyOrdering"] = list(properties)
     return made | {name: schema[name] for name in _LIMITS if name in schema}
 
 
+def _part(schema: Schema, name: str, whole: Schema) -> Schema:
+    """Give a part in Gemini's form; what is said of a choice stands with the whole.
+
+    Vertex AI refuses a schema in which anything stands beside `anyOf`.
+    """
+    made = _converted(schema)
+    if "anyOf" in made and "description" in made:
+        words = f"{name}: {made.pop('description')}"
+        whole["description"] = "\n".join(
+            [*([str(whole["description"])] if "description" in whole else []), words]
+        )
+    return made
+
+
 def _any_of(schema: Schema) -> Schema:
     parts = cast("list[Schema]", schema["anyOf"])
     rest = [part for part in parts if part.get("type") != "null"]
     nullable = len(rest) < len(parts)
-    made = [_converted(part) for part in rest]
+    made: list[Schema] = []
+    for part in map(_converted, rest):
+        # A choice in a choice is one.
+        made += cast("list[Schema]", part["anyOf"]) if "anyOf" in part else [part]
+    if len(made) > 1 and nullable:
+        made, nullable = [{**part, "nullable": True} for part in made], False
     only: Schema = made[0] if len(made) == 1 else {"anyOf": made}
     words = [str(each["description"]) for each in (schema, only) if "description" in each]
     if words:

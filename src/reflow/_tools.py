@@ -167,7 +167,9 @@ class _Calls:
             raise ToolCallError(_OLD)
         wanted = f"give a JSON object with {' and '.join(map(repr, names))} and nothing else"
         try:
-            found = parsed_json(given) if isinstance(given, str) else plain_json(given)
+            found = plain_json(given)
+            if type(found) is str:
+                found = parsed_json(found)
         except NoJSONError as error:
             fault = f"the arguments can't be used, {error}"
         else:

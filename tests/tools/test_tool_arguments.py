@@ -9,6 +9,7 @@ from collections import UserDict, UserList
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -72,6 +73,26 @@ class Endless(Mapping[str, object]):
         return 1
 
 
+class Unmeasured(str):
+    """A string that doesn't say how long it is."""
+
+    __slots__ = ()
+
+    @override
+    def __len__(self) -> int:
+        raise RuntimeError
+
+
+class Nobody:
+    """Doesn't say what it is."""
+
+    @property
+    @override
+    def __class__(self) -> type:  # type: ignore[misc]  # what a proxy of nothing does
+        """Raise."""
+        raise RuntimeError
+
+
 def everything() -> tuple[Run, Log]:
     """Give a run with every tool, in the middle of its steps, with what it tells observers."""
     log = Log()
@@ -92,6 +113,7 @@ NONSENSE: list[object] = [
     *(Evil(), Endless(), {"steps": b"plan"}, {"steps": {"plan"}}, UserDict({"steps": 1})),
     *('{"steps": NaN}', '{"steps": 1e999}', '{"steps": "\\ud800"}', '{"steps": ["\\udc00"]}'),
     *({"step": None, "value": 1}, {"step": ["plan"], "value": 1}, {"step": "no", "value": 1}),
+    *(Unmeasured("[]"), Nobody(), Mock(spec=str), Mock(spec=dict)),
     *(" " * 5_000_001, {"step": "plan", "value": 10**5000}, {"step": "other", "value": deep(99)}),
 ]
 

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from tool_flows import FLOWS, step_of, tool
 
 from reflow import Flow
+from reflow._tool_gemini import gemini_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +112,29 @@ def test_gemini_gets_its_own_words() -> None:
         "nullable": True,
         "minLength": 1,
         "maxLength": 2083,
+    }
+
+
+def test_a_choice_stands_alone_for_gemini() -> None:
+    """What is said of it stands beside it, and null is in each of what can be chosen."""
+    flow = Flow("f")
+    step_of(flow, cast("type[object]", list[int | str | None] | bool | None))
+    parameters = cast("dict[str, object]", tool(flow.prepare(), "answer").as_gemini()["parameters"])
+    assert parameters["description"] == "value: The answer"
+    properties = cast("dict[str, dict[str, object]]", parameters["properties"])
+    texts = {"anyOf": [{"type": "INTEGER", "nullable": True}, {"type": "STRING", "nullable": True}]}
+    assert properties["value"] == {
+        "anyOf": [
+            {"type": "BOOLEAN", "nullable": True},
+            {"type": "ARRAY", "items": texts, "nullable": True},
+        ]
+    }
+    choice = {"anyOf": [{"type": "string"}, {"type": "integer"}], "description": "either"}
+    whole = {"anyOf": [{"type": "boolean"}, choice], "description": "any"}
+    assert gemini_schema({"type": "array", "items": whole, "description": "some"}) == {
+        "type": "ARRAY",
+        "description": "some\neach item: any",
+        "items": {"anyOf": [{"type": "BOOLEAN"}, {"type": "STRING"}, {"type": "INTEGER"}]},
     }
 
 
