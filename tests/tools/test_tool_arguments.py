@@ -86,9 +86,9 @@ class Unmeasured(str):
 class Nobody:
     """Doesn't say what it is."""
 
-    @property
+    @property  # type: ignore[misc]  # what a proxy of nothing does
     @override
-    def __class__(self) -> type:  # type: ignore[misc]  # what a proxy of nothing does
+    def __class__(self) -> type:
         """Raise."""
         raise RuntimeError
 
