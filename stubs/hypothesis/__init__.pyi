@@ -1,4 +1,5 @@
-from collections.abc import Callable
+import enum
+from collections.abc import Callable, Sequence
 from typing import TypeVar, overload
 
 from hypothesis.strategies import SearchStrategy
@@ -16,6 +17,24 @@ def given(
 ) -> Callable[[Callable[[_A, _B], None]], Callable[[], None]]: ...
 def event(value: str) -> None: ...
 
+class HealthCheck(enum.Enum):
+    too_slow = ...
+
+class Phase(enum.Enum):
+    generate = ...
+    shrink = ...
+
 class settings:
-    def __init__(self, *, max_examples: int = ..., deadline: int | None = ...) -> None: ...
+    def __init__(
+        self,
+        *,
+        max_examples: int = ...,
+        deadline: int | None = ...,
+        database: None = ...,
+        derandomize: bool = ...,
+        phases: Sequence[Phase] = ...,
+        suppress_health_check: Sequence[HealthCheck] = ...,
+        report_multiple_bugs: bool = ...,
+        print_blob: bool = ...,
+    ) -> None: ...
     def __call__(self, test: _TestT) -> _TestT: ...

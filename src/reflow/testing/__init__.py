@@ -5,6 +5,7 @@ Nothing here is imported by `import reflow`, and importing it needs nothing that
 
 from __future__ import annotations
 
+from ._checking import check_flow as check_flow
 from ._clocks import VIRTUAL_TIME as VIRTUAL_TIME
 from ._clocks import Backend as Backend
 from ._clocks import VirtualTimeLoop as VirtualTimeLoop
@@ -15,6 +16,7 @@ from ._driving import NotReachedError as NotReachedError
 from ._driving import drive as drive
 from ._journals import check_journal as check_journal
 from ._recorder import Recorder as Recorder
+from ._rules import FlowCheckError as FlowCheckError
 from ._script import Script as Script
 from ._script import ScriptError as ScriptError
 
@@ -22,11 +24,13 @@ __all__ = [
     "VIRTUAL_TIME",
     "Backend",
     "Drive",
+    "FlowCheckError",
     "NotReachedError",
     "Recorder",
     "Script",
     "ScriptError",
     "VirtualTimeLoop",
+    "check_flow",
     "check_journal",
     "drive",
     "virtual_asyncio",
@@ -34,5 +38,13 @@ __all__ = [
 ]
 
 # Public classes show as reflow.testing.X, whatever module they were written in.
-for _public in (Drive, NotReachedError, Recorder, Script, ScriptError, VirtualTimeLoop):
+for _public in (
+    Drive,
+    FlowCheckError,
+    NotReachedError,
+    Recorder,
+    Script,
+    ScriptError,
+    VirtualTimeLoop,
+):
     _public.__module__ = __name__

@@ -1,0 +1,381 @@
+"""Following a run by its events: does each of them keep to the rules?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, assert_never, final
+
+from reflow import (
+    AnswerSuperseded,
+    CallbackFailed,
+    CleanupFailed,
+    ConditionEvaluated,
+    Done,
+    Failed,
+    GoBackRequested,
+    Opened,
+    Pending,
+    RequestsDropped,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunStarted,
+    RunStopped,
+    Skipped,
+    StepAnswered,
+    StepCompleted,
+    StepEntered,
+    StepFailed,
+    StepInterrupted,
+    StepSkipped,
+    StepsMadeStale,
+    StepState,
+)
+
+from ._model import Gone, Kind, Model, same
+from ._rules import broken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from reflow import AnyStep, Event, Results, Run
+
+
+@final
+class Follower:
+    """Follows the events of one run; the first that breaks a rule is an error."""
+
+    def __init__(self, steps: Sequence[AnyStep]) -> None:
+        """Begin with a run of these steps that hasn't begun."""
+        self.model: Final = Model(steps)
+        # The verdict of a condition, which the next event has to carry out.
+        self._verdict: type[Event] | None = None
+        # The step whose visit was ended by an answer or a skip; it may still have its say.
+        self._ended: int | None = None
+        # Whether a visit was interrupted though nothing came first: then the run is stopping.
+        self._stopping = False
+        # Whether the run goes on from a journal: what it compares with is not known here then.
+        self._resumed = False
+        # How the run has ended.
+        self.end: Event | None = None
+
+    def follow(self, event: Event) -> None:
+        """Follow one event.
+
+        Raises:
+            BrokenRuleError: if it breaks a rule.
+        """
+        model = self.model
+        if model.due:
+            expected = model.due.pop(0)
+            if event != expected:
+                rule = "changes" if isinstance(expected, StepsMadeStale) else "closed"
+                broken(rule, f"{expected!r} was to follow, but {event!r} came")
+            return
+        self._check_turn(event)
+        match event:
+            case Opened():
+                self._open(event)
+            case RunStarted():
+                pass
+            case StepEntered():
+                self._enter(event)
+            case StepCompleted():
+                self._finish(event)
+            case StepFailed():
+                self._fail(event)
+            case StepSkipped():
+                self._skip(event)
+            case StepInterrupted():
+                self._interrupt(event)
+            case StepAnswered():
+                self._answer(event)
+            case AnswerSuperseded():
+                self._check_ended(event)
+            case CleanupFailed(exception=exception):
+                model.failures[self._check_ended(event)] = exception
+            case CallbackFailed(step=step, exception=exception):
+                model.callback_failures[model.ids[step]] = exception
+            case ConditionEvaluated():
+                self._evaluate(event)
+            case GoBackRequested():
+                self._go_back(event)
+            case StepsMadeStale() | RequestsDropped():
+                rule = "changes" if isinstance(event, StepsMadeStale) else "closed"
+                broken(rule, f"{event!r} came, though there is no reason for it")
+            case RunCompleted():
+                self._complete(event)
+            case RunStopped() | RunCancelled() | RunFailed():
+                self.end = event
+            case _:
+                assert_never(event)
+
+    def cut_off(self) -> None:
+        """Here the process dies: what follows from the last event is never told."""
+        model = self.model
+        model.due.clear()
+        self._verdict = None
+        self._stopping = False
+        self._resumed = True
+        if not isinstance(self.end, RunCompleted):
+            self.end = None
+        for i, step in enumerate(model.steps):
+            if step.sensitive and model.values[i] is not Gone.NEVER:
+                model.values[i] = Gone.LOST
+
+    def _check_turn(self, event: Event) -> None:
+        """See whether an event may come now at all."""
+        if self.end is not None:
+            broken("ending", f"the run was over with {self.end!r}, and then came {event!r}")
+        if self._stopping and isinstance(event, StepEntered | ConditionEvaluated | RunCompleted):
+            broken("interruption", f"nothing came first, and nobody stopped the run: {event!r}")
+        if self._verdict is not None and not isinstance(event, self._verdict):
+            broken("conditions", f"its verdict was to be carried out, but {event!r} came")
+        decided = isinstance(event, StepSkipped) and event.by_condition
+        decided = decided or (isinstance(event, StepFailed) and event.in_condition)
+        if decided and self._verdict is None:
+            broken("conditions", f"{event!r} came, but the condition hadn't said so")
+        self._verdict = None
+
+    def _enter(self, event: StepEntered) -> None:
+        model = self.model
+        i = self._check_order(event)
+        if i in model.doubtful or (model.steps[i].conditional and model.ready != i):
+            broken("conditions", f"{event!r} came before its condition was evaluated")
+        if (closed := model.closing(i)) is not None:
+            broken("closed", f"{event!r} came, but it is behind the point of no return {closed!r}")
+        asked = i in model.queue() or (i == model.first and model.on_detour)
+        reason = model.reason(i, asked=asked)
+        number = model.visits[i] + 1
+        if (event.number, event.reason) != (number, reason):
+            broken("reasons", f"{event!r} came: it is visit {number}, {reason.value}")
+        self._ended = None
+        model.enter(i)
+
+    def _check_order(self, event: StepEntered | ConditionEvaluated) -> int:
+        model = self.model
+        if model.active is not None:
+            broken("reasons", f"{event!r} came during a visit to {model.names[model.active]!r}")
+        i, expected = model.ids[event.step], model.next()
+        if i != expected:
+            name = None if expected is None else model.names[expected]
+            asked = [model.names[j] for j in model.queue()]
+            broken("order", f"{event!r} came, but it is the turn of {name!r}; asked for: {asked}")
+        return i
+
+    def _visited(self, event: StepCompleted | StepFailed | StepInterrupted) -> int:
+        i = self.model.ids[event.step]
+        if i != self.model.active:
+            broken("reasons", f"{event!r} came, but no visit to this step was under way")
+        return i
+
+    def _compare(self, event: Event, i: int, told: bool, computed: bool) -> bool:
+        if told != computed and not self._resumed:
+            was = self.model.before.get(i, (self.model.kinds[i], None))[0].value.value
+            text = "another" if computed else "no other"
+            broken("changes", f"{event!r} came, but it is {text} outcome than before ({was})")
+        return told
+
+    def _finish(self, event: StepCompleted) -> None:
+        model = self.model
+        i = self._visited(event)
+        computed = model.changes(i, Kind.DONE, event.value)
+        changed = self._compare(event, i, event.changed, computed)
+        model.active = None
+        model.settle(i, Kind.DONE, event.value, stale="stale" in model.outdated)
+        model.follow(i, changed=changed)
+
+    def _skip(self, event: StepSkipped) -> None:
+        model = self.model
+        i = model.ids[event.step]
+        self._end_visit(i, event)
+        model.unqueue(i)
+        model.doubtful.discard(i)
+        changed = self._compare(event, i, event.changed, model.changes(i, Kind.SKIPPED))
+        model.settle(i, Kind.SKIPPED)
+        if not event.by_condition:
+            model.skipped_by_request.add(i)
+        model.follow(i, changed=changed)
+
+    def _interrupt(self, event: StepInterrupted) -> None:
+        model = self.model
+        i = self._visited(event)
+        self._stopping = not model.disturbed
+        model.leave(i)
+        if event.exception is not None:
+            model.failures[i] = event.exception
+
+    def _go_back(self, event: GoBackRequested) -> None:
+        model = self.model
+        targets = [model.ids[step] for step in event.steps]
+        for i in targets:
+            if (why := model.refusal(i, ahead=event.ahead)) is not None:
+                broken("requests", f"{event!r} came, but {model.names[i]!r}: {why}")
+        model.request(targets)
+
+    def _fail(self, event: StepFailed) -> None:
+        model = self.model
+        i = model.ids[event.step] if event.in_condition else self._visited(event)
+        stands = model.kinds[i] is Kind.DONE and model.settled(i)
+        if event.in_condition:
+            model.unqueue(i)
+            model.doubtful.discard(i)
+        else:
+            model.active = None
+            model.begun.add(i)
+        model.failures[i] = event.exception
+        computed = not stands and model.changes(i, Kind.FAILED)
+        changed = self._compare(event, i, event.changed, computed)
+        if not stands:
+            outdated = "stale" in model.outdated and not event.in_condition
+            model.settle(i, Kind.FAILED, stale=outdated)
+            if event.in_condition:
+                model.failed_by_condition.add(i)
+        model.follow(i, changed=changed)
+
+    def _answer(self, event: StepAnswered) -> None:
+        model = self.model
+        i = model.ids[event.step]
+        self._end_visit(i, event)
+        model.unqueue(i)
+        was = (model.kinds[i], model.values[i])
+        refuted = was[0] is Kind.SKIPPED and i not in model.skipped_by_request
+        if refuted or i in model.doubtful:
+            # Only the condition can tell whether it counts, when the step's turn comes.
+            self._compare(event, i, event.changed, computed=False)
+            model.before.setdefault(i, was)
+            model.keep(i, Kind.DONE, event.value, stale=False, doubt=True)
+        else:
+            computed = model.changes(i, Kind.DONE, event.value)
+            changed = self._compare(event, i, event.changed, computed)
+            model.settle(i, Kind.DONE, event.value)
+            model.follow(i, changed=changed)
+
+    def _end_visit(self, i: int, event: StepAnswered | StepSkipped) -> None:
+        """Someone settles a step from outside, or its condition does."""
+        model = self.model
+        if (closed := model.closing(i)) is not None:
+            broken("closed", f"{event!r} came, but it is behind the point of no return {closed!r}")
+        if isinstance(event, StepSkipped) and not (event.by_condition or model.steps[i].optional):
+            broken("requests", f"{event!r} came, but the step isn't optional")
+        if i == model.active:
+            self._ended, model.active = i, None
+
+    def _check_ended(self, event: AnswerSuperseded | CleanupFailed) -> int:
+        i = self.model.ids[event.step]
+        if i != self._ended:
+            broken("answers", f"{event!r} came, but nobody had answered or skipped the step")
+        return i
+
+    def _evaluate(self, event: ConditionEvaluated) -> None:
+        model = self.model
+        i = self._check_order(event)
+        read = tuple(model.ids[name] for name in event.read)
+        if not model.steps[i].conditional or any(j >= i for j in read):
+            broken("conditions", f"{event!r} came, but a condition only reads what is before it")
+        model.reads[i] = read
+        if not all(map(model.settled, read)):
+            # What it read and isn't settled comes first.
+            return
+        if not event.holds:
+            self._verdict = StepFailed if event.holds is None else StepSkipped
+            return
+        model.doubtful.discard(i)
+        asked = i in model.queue()
+        kind, value = model.kinds[i], model.values[i]
+        refuted = kind is Kind.SKIPPED and (asked or i not in model.skipped_by_request)
+        if refuted or i in model.failed_by_condition:
+            model.before[i] = kind, value
+            model.keep(i, Kind.NONE, stale=False, doubt=False)
+        resolved = kind is Kind.DONE and i in model.before and i not in model.stale
+        computed = resolved and model.changes(i, Kind.DONE, value)
+        changed = self._compare(event, i, event.changed, computed)
+        if resolved:
+            model.settle(i, Kind.DONE, value)
+        if asked or not model.settled(i):
+            model.ready = i
+        if resolved:
+            model.follow(i, changed=changed)
+
+    def _open(self, event: Opened) -> None:
+        """The run begins, or goes on after it was cut off anywhere."""
+        self._resumed = event.resumed
+        self._ended = None
+        model = self.model
+        if (i := model.active) is not None:
+            model.recovered.add(i)
+            if model.requested or model.outdated:
+                model.leave(i)
+            else:
+                model.active = None
+                model.begun.add(i)
+                model.first = model.ready = i
+        done = [i for i, kind in enumerate(model.kinds) if kind is Kind.DONE]
+        lost = [i for i in done if model.values[i] is Gone.LOST and model.closing(i) is None]
+        if [model.names[i] for i in lost] != [*event.lost]:
+            broken("resumption", f"{event!r} came, but what is lost: {lost}")
+        for i in lost:
+            model.values[i] = Gone.NEVER
+            model.recovered.add(i)
+            model.before.setdefault(i, (Kind.DONE, Gone.LOST))
+            model.keep(i, Kind.NONE, stale=False, doubt=model.steps[i].conditional)
+        if lost:
+            model.give_way()
+
+    def _complete(self, event: RunCompleted) -> None:
+        model = self.model
+        self.end = event
+        unsettled = [name for i, name in enumerate(model.names) if not model.settled(i)]
+        asked = [model.names[i] for i in model.queue()]
+        if unsettled or asked or model.active is not None:
+            broken("ending", f"complete, but not settled: {unsettled}; asked for: {asked}")
+
+    def check(self, run: Run) -> None:
+        """Compare with what the run says of itself, when nothing more has happened.
+
+        Raises:
+            BrokenRuleError: if it says something else.
+        """
+        model = self.model
+        active = None if run.active is None else run.active.id
+        expected = None if model.active is None else model.names[model.active]
+        if active != expected:
+            broken("reasons", f"run.active is {active!r}, but it is {expected!r} that is visited")
+        detour = [step.id for step in run.detour]
+        asked = [model.names[i] for i in model.queue()]
+        if detour != asked:
+            broken("requests", f"run.detour is {detour}, but asked for was {asked}")
+        for i in range(len(model.steps)):
+            self._check_outcome(i, run.results)
+        failures = [
+            kind[i]
+            for i in range(len(model.steps))
+            for kind in (model.failures, model.callback_failures)
+            if i in kind
+        ]
+        told = () if (group := run.results.exceptions) is None else group.exceptions
+        as_told = len(told) == len(failures) if self._resumed else [*told] == failures
+        if not as_told:
+            texts = ([type(failure).__name__ for failure in some] for some in (told, failures))
+            broken("failures", "results.exceptions are {}, but there were {}".format(*texts))
+
+    def _check_outcome(self, i: int, results: Results) -> None:
+        """Compare what became of a step."""
+        model, step = self.model, self.model.steps[i]
+        outcome = results.outcome(step)
+        kind, state, agrees = model.kinds[i], model.state_of(i), False
+        if kind is Kind.NONE or not model.settled(i):
+            agrees = outcome == Pending(state)
+        elif kind is Kind.DONE and model.values[i] is Gone.LOST:
+            agrees = outcome == Pending(StepState.DONE)
+        elif kind is Kind.DONE and isinstance(outcome, Done):
+            value = model.values[i]
+            agrees = outcome.value is value or (self._resumed and same(outcome.value, value))
+        elif kind is Kind.FAILED:
+            agrees = isinstance(outcome, Failed)
+        else:
+            agrees = kind is Kind.SKIPPED and isinstance(outcome, Skipped)
+        if not agrees:
+            known = Done(model.values[i], sensitive=step.sensitive) if kind is Kind.DONE else kind
+            rule = "resumption" if self._resumed else "answers"
+            trouble = f"results.outcome({step.id!r}) is {outcome!r}, but it is {known!r}"
+            broken(rule, f"{trouble}, {state.value}")
