@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, TypeAlias, cast, fina
 
 from reflow import FlowError, MemoryJournal
 
-from ._abandoning import AbandonedError, Guard, run_guarded
 from ._compat import D
+from ._guarding import AbandonedError, Guard
 from ._rules import RULES, BrokenRuleError, FlowCheckError
 from ._scrutiny import Scrutiny
 from ._walking import KEY, Walk
@@ -106,6 +106,8 @@ def check_flow(
 
     try:
         test()
+    except _Enough:
+        raise check.found from None
     except FlowCheckError as found:
         # Anew: hypothesis has added how it found it, which the message says in other words.
         raise FlowCheckError(str(found), found.rule, found.schedule) from found.__cause__
@@ -116,6 +118,11 @@ def check_flow(
             "something outside of the flow (a clock, chance, what an earlier run has left)"
         )
         raise FlowCheckError(message, last.rule, last.schedule) from last.__cause__
+
+
+@final
+class _Enough(BaseException):
+    """Ends the search: hypothesis doesn't look for a shorter schedule, each would cost a thread."""
 
 
 @final
@@ -157,16 +164,19 @@ class _Check(Generic[D]):
             guard = Guard()
             walk = Walk(self._flow, self._deps, schedule, scrutiny, guard)
             try:
-                run_guarded(walk.walk, backend, guard)
-            except (AbandonedError, BrokenRuleError) as exc:
-                fault = walk.fault if isinstance(exc, AbandonedError) else exc
-                if fault is None:
-                    trouble = "a step goes round in circles: does it swallow its cancellation?"
-                    fault = BrokenRuleError("interruption", trouble)
-                if not isinstance(fault, BrokenRuleError):
-                    raise fault from None
+                guard.run(walk.walk, backend)
+            except BrokenRuleError as fault:
                 self.found = self._report(fault, backend, walk.lines)
                 raise self.found from fault.__cause__
+            except AbandonedError:
+                fault = walk.fault
+                if not isinstance(fault, BrokenRuleError):
+                    trouble = "a step goes round in circles: does it swallow its cancellation?"
+                    fault = BrokenRuleError("interruption", trouble)
+                trouble = f"{fault}; it doesn't end when the run is stopped, either"
+                fault = BrokenRuleError(fault.rule, trouble)
+                self.found = self._report(fault, backend, walk.lines)
+                raise _Enough from None
 
     def _report(self, fault: BrokenRuleError, backend: str, lines: list[str]) -> FlowCheckError:
         done = "".join(f"\n  {line}" for line in lines)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from reflow import AnyStep, Event, Flow, Journal, Run, Step
 
-    from ._abandoning import Guard
+    from ._guarding import Guard
     from ._moves import Move, Schedule
     from ._scrutiny import Scrutiny
 
@@ -245,6 +245,8 @@ class Walk(Generic[D]):
 
     async def _keep_moving(self) -> None:
         """Make the moves that don't wait for events; see that something happens."""
+        # Only then is told what is asked.
+        await self._something_happens()
         while not self._over:
             move = self._moves[0] if self._moves else None
             if move is not None and move.place is Place.TURN:
