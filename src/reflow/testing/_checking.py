@@ -169,13 +169,12 @@ class _Check(Generic[D]):
                 self.found = self._report(fault, backend, walk.lines)
                 raise self.found from fault.__cause__
             except AbandonedError:
-                fault = walk.fault
-                if not isinstance(fault, BrokenRuleError):
-                    trouble = "a step goes round in circles: does it swallow its cancellation?"
-                    fault = BrokenRuleError("interruption", trouble)
-                trouble = f"{fault}; it doesn't end when the run is stopped, either"
-                fault = BrokenRuleError(fault.rule, trouble)
-                self.found = self._report(fault, backend, walk.lines)
+                rule, trouble = "interruption", "a step goes round in circles"
+                if isinstance(walk.fault, BrokenRuleError):
+                    rule, trouble = walk.fault.rule, str(walk.fault)
+                trouble += "; when the run is stopped, the step doesn't end: is it shielded, or "
+                trouble += "does it swallow its cancellation?"
+                self.found = self._report(BrokenRuleError(rule, trouble), backend, walk.lines)
                 raise _Enough from None
 
     def _report(self, fault: BrokenRuleError, backend: str, lines: list[str]) -> FlowCheckError:

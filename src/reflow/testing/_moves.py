@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 from typing import TYPE_CHECKING, Literal, TypeAlias, final
 
 import attrs
@@ -14,22 +13,14 @@ Request: TypeAlias = Literal["go_back", "jump_ahead", "retake", "answer", "skip"
 """What may be asked of a run; "cancel" is cancellation from outside."""
 
 
-class Place(enum.Enum):
-    """Where in a run a move takes place: after so many of these."""
-
-    EVENT = "event"
-    TURN = "turn of the event loop"
-    REST = "time when nothing else can happen"
-
-
 @final
 @attrs.frozen
 class Move:
     """One thing that is asked of a run."""
 
     request: Request
-    place: Place
     after: int
+    """How many events, or turns of the event loop, pass before it."""
     targets: tuple[int, ...] = ()
     value: object = None
 
@@ -41,8 +32,13 @@ class Schedule:
 
     answers: Mapping[int, Sequence[object]]
     """By position of the step: what its visits are answered, the last one again and again."""
-    early: bool
-    """Whether the first move takes place before the run begins."""
-    moves: Sequence[Move]
+    early: Sequence[Move]
+    """What is asked before the run begins: one thing, or nothing."""
+    between: Sequence[Move]
+    """What is asked when something has just happened, before anything else does."""
+    beside: Sequence[Move]
+    """What is asked by another task, while steps wait."""
+    end: Sequence[Move]
+    """What ends the run early, after all that is asked between: one thing, or nothing."""
     cut: int | None
     """At which event the run is cut off, if it is, to go on from its journal."""

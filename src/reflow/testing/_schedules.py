@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from ._moves import Move, Place, Schedule
+from ._moves import Move, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,46 +16,50 @@ if TYPE_CHECKING:
     from ._moves import Request
 
 
-@st.composite
 def schedules(
-    draw: st.DrawFn,
     size: int,
     requests: Sequence[Request],
     answers: Mapping[int, SearchStrategy[object]],
     *,
     cuts: bool,
-) -> Schedule:
-    """Draw what is done in one run.
+) -> SearchStrategy[Schedule]:
+    """Make the strategy for what is done in one run.
 
     Args:
-        draw: what hypothesis draws with.
         size: how many steps the flow has.
         requests: what may be asked of a run.
         answers: what steps may be answered, by their positions.
         cuts: whether the run may be cut off.
     """
+    # Simple things stand first: towards these a schedule shrinks.
+    after = st.integers(0, 3)
+    later = st.integers(0, 12)
+    steps = st.lists(st.integers(0, size - 1), min_size=1, max_size=3, unique=True).map(tuple)
     asked: list[SearchStrategy[Move]] = []
-    # Simple ones first: towards these a schedule shrinks.
-    places = st.sampled_from(list(Place))
-    after = st.integers(0, 6)
-    steps = st.lists(st.integers(0, size - 1), min_size=1, max_size=3).map(tuple)
+    ends: list[SearchStrategy[Move]] = []
     for request in requests:
         kind = st.just(request)
         if request == "answer":
             asked += [
-                st.builds(Move, kind, places, after, st.just((i,)), values)
+                st.builds(Move, kind, after, st.just((i,)), values)
                 for i, values in sorted(answers.items())
             ]
-        elif request in {"retake", "stop", "cancel"}:
-            asked.append(st.builds(Move, kind, places, after))
+        elif request in {"stop", "cancel"}:
+            ends.append(st.builds(Move, kind, later))
+        elif request == "retake":
+            asked.append(st.builds(Move, kind, after))
         else:
-            asked.append(st.builds(Move, kind, places, after, steps))
-    return Schedule(
-        answers={
-            i: draw(st.lists(values, min_size=1, max_size=4))
-            for i, values in sorted(answers.items())
-        },
-        moves=draw(st.lists(st.one_of(*asked), max_size=8)) if asked else [],
-        early=draw(st.booleans()),
-        cut=draw(st.one_of(st.none(), st.integers(0, 60))) if cuts else None,
+            asked.append(st.builds(Move, kind, after, steps))
+    nothing: SearchStrategy[list[Move]] = st.just([])
+    moves = st.lists(st.one_of(*asked), max_size=8) if asked else nothing
+    # Two answers at least, so that most visits bring another one than the visit before.
+    scripts = {i: st.lists(values, min_size=2, max_size=4) for i, values in sorted(answers.items())}
+    return st.builds(
+        Schedule,
+        answers=st.fixed_dictionaries(scripts),
+        early=st.lists(st.one_of(*asked), max_size=1) if asked else nothing,
+        between=moves,
+        beside=moves,
+        end=st.one_of(nothing, st.lists(st.one_of(*ends), max_size=1)) if ends else nothing,
+        cut=st.one_of(st.none(), st.integers(0, 60)) if cuts else st.none(),
     )

@@ -29,13 +29,12 @@ from reflow import (
 
 from ._compat import D
 from ._following import Follower
-from ._moves import Place
 from ._rest import rest
 from ._rules import BrokenRuleError, broken
 from ._telling import told_event, told_move
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from reflow import AnyStep, Event, Flow, Journal, Run, Step
 
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
 KEY: Final = "check_flow"
 # How long nothing may happen, in seconds of virtual time: they pass at once.
 _PATIENCE: Final = 24 * 60 * 60.0
+# A move that waits for so many turns waits until nothing else can happen.
+_RESTS: Final = 3
 # What ends a visit that has just begun, before its function runs.
 _LEAVING: Final = frozenset({"go_back", "jump_ahead", "retake", "stop"})
 _SILENT: Final = frozenset({"stop", "cancel"})
@@ -84,7 +85,13 @@ class Walk(Generic[D]):
         self._guard: Final = guard
         self._steps: Final = flow.steps
         self._follower = Follower(self._steps)
-        self._moves: Final = [*schedule.moves]
+        self._between: Final = [*schedule.between, *schedule.end]
+        self._beside: Final = [*schedule.beside]
+        if len(schedule.answers) == len(self._steps):
+            # Every visit is answered at once, so that nothing can happen beside one.
+            self._between[:0] = self._beside
+            self._beside.clear()
+        self._size: Final = len(self._between) + len(self._beside)
         # How many events the next move has let pass.
         self._passed = 0
         # Requests that were made in here, and whose events are still to come.
@@ -112,7 +119,7 @@ class Walk(Generic[D]):
         """
         cut = self._schedule.cut
         journal = None if cut is None else MemoryJournal()
-        await self._drive(journal, early=self._schedule.early)
+        await self._drive(journal, self._schedule.early)
         if journal is None or cut is None:
             return
         rows = await journal.read(KEY)
@@ -125,14 +132,15 @@ class Walk(Generic[D]):
         self._events = self._events[:cut]
         self._lines = [(number, line) for number, line in self._lines if number <= cut]
         self._lines.append((cut, "the process dies; another one goes on"))
-        self._moves.clear()
+        self._between.clear()
+        self._beside.clear()
         self._follower = Follower(self._steps)
         for event in self._events:
             self._follower.follow(event)
         self._follower.cut_off()
-        await self._drive(left, early=False)
+        await self._drive(left, [])
 
-    async def _drive(self, journal: Journal | None, *, early: bool) -> None:
+    async def _drive(self, journal: Journal | None, early: Sequence[Move]) -> None:
         self._scrutiny.begin()
         before = {*anyio.get_running_tasks()}
         self._run = run = self._flow.prepare(
@@ -145,8 +153,8 @@ class Walk(Generic[D]):
         self._over = False
         self._entered = self._untold = 0
         failure: Exception | None = None
-        if early and self._moves:
-            self._make_move(self._moves.pop(0))
+        for move in early:
+            self._make_move(move)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_moving)
             with anyio.CancelScope() as scope:
@@ -204,7 +212,7 @@ class Walk(Generic[D]):
             return
         if isinstance(event, StepEntered):
             self._entered += 1
-            limit = 50 + 10 * len(self._steps) * (1 + len(self._schedule.moves))
+            limit = 50 + 10 * len(self._steps) * (1 + self._size)
             if self._entered > limit:
                 broken("ending", f"it goes on after {limit} visits: it asks in circles")
             self._follower.check(run)
@@ -231,36 +239,29 @@ class Walk(Generic[D]):
 
     def _take_opportunity(self) -> str | None:
         """Make the next move, if it is its turn after an event; say what was asked, if anything."""
-        if not self._moves:
-            return None
-        move = self._moves[0]
-        # Where every visit is answered at once, nothing but events happens.
-        waits = len(self._schedule.answers) < len(self._steps)
-        if waits and move.place is not Place.EVENT:
-            return None
         self._passed += 1
-        if self._passed <= move.after:
+        if not self._between or self._passed <= self._between[0].after:
             return None
-        return self._make_move(self._moves.pop(0))
+        return self._make_move(self._between.pop(0))
 
     async def _keep_moving(self) -> None:
         """Make the moves that don't wait for events; see that something happens."""
-        # Only then is told what is asked.
+        # What is asked is only told when something was.
         await self._something_happens()
         while not self._over:
-            move = self._moves[0] if self._moves else None
-            if move is not None and move.place is Place.TURN:
-                for _ in range(move.after):
-                    await checkpoint()
-            else:
-                await rest()
-                patient = move is None or move.place is Place.EVENT
-                if patient and await self._something_happens():
-                    continue
-            if move is None:
-                self._end_standstill()
-            elif self._moves and self._moves[0] is move:
-                self._make_move(self._moves.pop(0))
+            for _ in range(self._beside[0].after if self._beside else 0):
+                await checkpoint()
+            if self._beside and self._beside[0].after < _RESTS:
+                self._make_move(self._beside.pop(0))
+                continue
+            await rest()
+            if self._beside:
+                self._make_move(self._beside.pop(0))
+            elif not await self._something_happens():
+                if self._between:
+                    self._make_move(self._between.pop(0))
+                else:
+                    self._end_standstill()
 
     async def _something_happens(self) -> bool:
         self._moved = moved = anyio.Event()
@@ -286,7 +287,8 @@ class Walk(Generic[D]):
     def _give_up(self, fault: Exception) -> None:
         if self.fault is None:
             self.fault = fault
-        self._moves.clear()
+        self._between.clear()
+        self._beside.clear()
         # It may be over already.
         with suppress(ReflowError):
             self._running().stop("check_flow has found a fault")
