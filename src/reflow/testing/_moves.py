@@ -20,7 +20,9 @@ class Move:
 
     request: Request
     after: int
-    """How many events, or turns of the event loop, pass before it."""
+    """How many events come before it."""
+    turns: int = 0
+    """How many turns of the event loop pass then, if it is asked beside the visits."""
     targets: tuple[int, ...] = ()
     value: object = None
 

@@ -32,8 +32,9 @@ def schedules(
         cuts: whether the run may be cut off.
     """
     # Simple things stand first: towards these a schedule shrinks.
-    after = st.integers(0, 3)
-    later = st.integers(0, 12)
+    # Half of the moves follow closely, the others come anywhere: most steps make two events.
+    after = st.one_of(st.integers(0, 3), st.integers(0, 3 * size))
+    turns = st.integers(0, 3)
     steps = st.lists(st.integers(0, size - 1), min_size=1, max_size=3, unique=True).map(tuple)
     asked: list[SearchStrategy[Move]] = []
     ends: list[SearchStrategy[Move]] = []
@@ -41,15 +42,15 @@ def schedules(
         kind = st.just(request)
         if request == "answer":
             asked += [
-                st.builds(Move, kind, after, st.just((i,)), values)
+                st.builds(Move, kind, after, turns, st.just((i,)), values)
                 for i, values in sorted(answers.items())
             ]
         elif request in {"stop", "cancel"}:
-            ends.append(st.builds(Move, kind, later))
+            ends.append(st.builds(Move, kind, after))
         elif request == "retake":
-            asked.append(st.builds(Move, kind, after))
+            asked.append(st.builds(Move, kind, after, turns))
         else:
-            asked.append(st.builds(Move, kind, after, steps))
+            asked.append(st.builds(Move, kind, after, turns, steps))
     nothing: SearchStrategy[list[Move]] = st.just([])
     moves = st.lists(st.one_of(*asked), max_size=8) if asked else nothing
     # Two answers at least, so that most visits bring another one than the visit before.

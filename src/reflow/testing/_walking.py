@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 KEY: Final = "check_flow"
 # How long nothing may happen, in seconds of virtual time: they pass at once.
 _PATIENCE: Final = 24 * 60 * 60.0
-# A move that waits for so many turns waits until nothing else can happen.
-_RESTS: Final = 3
 # What ends a visit that has just begun, before its function runs.
 _LEAVING: Final = frozenset({"go_back", "jump_ahead", "retake", "stop"})
 _SILENT: Final = frozenset({"stop", "cancel"})
@@ -245,18 +243,18 @@ class Walk(Generic[D]):
         return self._make_move(self._between.pop(0))
 
     async def _keep_moving(self) -> None:
-        """Make the moves that don't wait for events; see that something happens."""
-        # What is asked is only told when something was.
+        """Make the moves that don't come right after an event; see that something happens."""
+        # What is asked before that is told no sooner.
         await self._something_happens()
         while not self._over:
-            for _ in range(self._beside[0].after if self._beside else 0):
-                await checkpoint()
-            if self._beside and self._beside[0].after < _RESTS:
-                self._make_move(self._beside.pop(0))
-                continue
-            await rest()
             if self._beside:
-                self._make_move(self._beside.pop(0))
+                move = self._beside.pop(0)
+                for _ in range(move.after):
+                    if not await self._something_happens():
+                        break
+                for _ in range(move.turns):
+                    await checkpoint()
+                self._make_move(move)
             elif not await self._something_happens():
                 if self._between:
                     self._make_move(self._between.pop(0))
