@@ -228,3 +228,27 @@ async def test_a_point_of_no_return_that_its_condition_refutes_closes_nothing() 
     results = await run.drive()
     assert log.visits[2:] == ["a 2 requested", "last 2 resumed"]
     assert results.outcome(charge) == Skipped()
+
+
+async def test_a_visit_that_was_closed_meanwhile_does_not_resume() -> None:
+    """It had an answer before, and was being asked again when the point of no return was passed."""
+    flow, log = Flow("f"), Log()
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 2:
+            visit.run.answer(charge, "cash")
+            await visit.go_back(b)
+        return answering(visit)
+
+    a = add(flow, "a", act)
+
+    async def back(visit: Visit) -> str:
+        if visit.number == 1:
+            await visit.go_back(a)
+        return answering(visit)
+
+    b = add(flow, "b", back)
+    charge = flow.step("charge", id="charge", point_of_no_return=True)(never)
+    results = await flow.run(observers=[log])
+    assert log.visits == ["a 1 first", "b 1 first", "a 2 requested", "b 2 requested"]
+    assert results[a] == "a1"

@@ -240,7 +240,8 @@ class Order(Record):
         """The active visit is over, but the attempt at an answer isn't, nor a request for it."""
         self.active = -1
         self.attempts.setdefault(i, self.visits[i])
-        if self.on_detour and i not in self.requested:
+        # What a point of no return has closed meanwhile doesn't resume: its answer stands.
+        if self.on_detour and i not in self.requested and self.closed_by(i) is None:
             self.detour[i] = None
 
     def suspend(self, i: int) -> None:
@@ -249,7 +250,7 @@ class Order(Record):
         Whatever the visit was for, a person is in the middle of it.
         """
         self.recovered.add(i)
-        if self.wants_interruption():
+        if self.wants_interruption() or self.closed_by(i) is not None:
             self.leave(i)
         else:
             self.active = -1

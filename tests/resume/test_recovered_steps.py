@@ -94,3 +94,27 @@ async def test_an_input_of_the_recovered_step_changes(kind: str) -> None:
     assert log.visits[0] == "c 3 recovered"
     assert log.entered.count("d") == 1
     assert run.results[a] == "new"
+
+
+async def test_a_step_that_was_closed_meanwhile() -> None:
+    """It had an answer, which a point of no return has closed: it isn't visited any more."""
+    flow, journal, log = Flow("f"), MemoryJournal(), Log()
+
+    async def act(visit: Visit) -> str:
+        if visit.number == 2:
+            visit.run.answer(charge, "cash")
+            raise KilledError
+        return answering(visit)
+
+    a = add(flow, "a", act)
+
+    async def back(visit: Visit) -> str:
+        if visit.number == 1:
+            await visit.go_back(a)
+        return answering(visit)
+
+    add(flow, "b", back)
+    charge = flow.step("charge", id="charge", point_of_no_return=True)(act)
+    left = await killed(flow.prepare(journal=journal, key=KEY), journal)
+    results = await flow.run(journal=left, key=KEY, observers=[log])
+    assert (log.visits, results[a]) == (["b 2 resumed"], "a1")
