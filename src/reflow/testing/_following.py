@@ -303,7 +303,7 @@ class Follower:
         model = self.model
         if (i := model.active) is not None:
             model.recovered.add(i)
-            if model.requested or model.outdated:
+            if model.requested or model.outdated or model.closing(i) is not None:
                 model.leave(i)
             else:
                 model.active = None

@@ -191,7 +191,7 @@ class Model:
         """A visit ends without an outcome."""
         self.active = None
         self.begun.add(i)
-        if self.on_detour and i not in self.requested:
+        if self.on_detour and i not in self.requested and self.closing(i) is None:
             self.detour.insert(0, i)
 
     def give_way(self) -> None:
