@@ -83,14 +83,9 @@ class Walk(Generic[D]):
         self._guard: Final = guard
         self._steps: Final = flow.steps
         self._follower = Follower(self._steps)
-        self._between: Final = [*schedule.between, *schedule.end]
-        self._beside: Final = [*schedule.beside]
-        if len(schedule.answers) == len(self._steps):
-            # Every visit is answered at once, so that nothing can happen beside one.
-            self._between[:0] = self._beside
-            self._beside.clear()
-        self._size: Final = len(self._between) + len(self._beside)
-        # How many events the next move has let pass.
+        # What is still to be asked of the run, and how many events the next move has let pass.
+        self._between: list[Move] = []
+        self._beside: list[Move] = []
         self._passed = 0
         # Requests that were made in here, and whose events are still to come.
         self._untold = 0
@@ -117,7 +112,8 @@ class Walk(Generic[D]):
         """
         cut = self._schedule.cut
         journal = None if cut is None else MemoryJournal()
-        await self._drive(journal, self._schedule.early)
+        early, end = self._schedule.early, self._schedule.end
+        await self._drive(journal, early, end)
         if journal is None or cut is None:
             return
         rows = await journal.read(KEY)
@@ -130,16 +126,23 @@ class Walk(Generic[D]):
         self._events = self._events[:cut]
         self._lines = [(number, line) for number, line in self._lines if number <= cut]
         self._lines.append((cut, "the process dies; another one goes on"))
-        self._between.clear()
-        self._beside.clear()
         self._follower = Follower(self._steps)
         for event in self._events:
             self._follower.follow(event)
         self._follower.cut_off()
-        await self._drive(left, [])
+        # The same is asked once more, but it may end now.
+        await self._drive(left, [], [])
 
-    async def _drive(self, journal: Journal | None, early: Sequence[Move]) -> None:
+    async def _drive(
+        self, journal: Journal | None, early: Sequence[Move], end: Sequence[Move]
+    ) -> None:
         self._scrutiny.begin()
+        schedule = self._schedule
+        self._between, self._beside = [*schedule.between, *end], [*schedule.beside]
+        if len(schedule.answers) == len(self._steps):
+            # Every visit is answered at once, so that nothing can happen beside one.
+            self._between[:0] = self._beside
+            self._beside.clear()
         before = {*anyio.get_running_tasks()}
         self._run = run = self._flow.prepare(
             self._deps(),
@@ -210,7 +213,8 @@ class Walk(Generic[D]):
             return
         if isinstance(event, StepEntered):
             self._entered += 1
-            limit = 50 + 10 * len(self._steps) * (1 + self._size)
+            schedule = self._schedule
+            limit = 50 + 10 * len(self._steps) * (1 + len(schedule.between) + len(schedule.beside))
             if self._entered > limit:
                 broken("ending", f"it goes on after {limit} visits: it asks in circles")
             self._follower.check(run)
