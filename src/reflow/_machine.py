@@ -89,7 +89,7 @@ class Machine(Consequences):
         if self.active >= 0:
             raise self.illegal("StepEntered", i)
         asked, reason = False, _FIRST
-        if self.visits[i] or self.marks[i] or self.requested or self.detour:
+        if self.visits[i] or self.marks[i] or self.requested or self.detour or self.recovered:
             asked = self.is_queued(i) or (i == self.first and self.on_detour)
             self.unqueue(i)
             self.merge()

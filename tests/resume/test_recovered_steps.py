@@ -8,13 +8,15 @@ from journals import (
     KilledError,
     killed,
 )
-from support import Log, add, answering, interrupted
+from support import Log, add, answering, interrupted, scripted
 
 from reflow import (
+    Event,
     Flow,
     MemoryJournal,
     Reason,
     Step,
+    StepEntered,
     Visit,
 )
 
@@ -118,3 +120,28 @@ async def test_a_step_that_was_closed_meanwhile() -> None:
     left = await killed(flow.prepare(journal=journal, key=KEY), journal)
     results = await flow.run(journal=left, key=KEY, observers=[log])
     assert (log.visits, results[a]) == (["b 2 resumed"], "a1")
+
+
+async def test_a_lost_answer_that_was_given_early() -> None:
+    """Its step is asked for the first time; when that visit is interrupted, it is resumed."""
+    flow, journal, log = Flow("f"), MemoryJournal(), Log()
+    a = add(flow, "a")
+    secret = flow.step("secret", id="secret", sensitive=True)(scripted("late", "late"))
+
+    async def dies(visit: Visit) -> str:
+        if visit.number == 1:
+            raise KilledError
+        return answering(visit)
+
+    add(flow, "b", dies)
+    run = flow.prepare(journal=journal, key=KEY)
+    run.answer(secret, "early")
+    left = await killed(run, journal)
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, StepEntered) and (event.step, event.number) == ("secret", 1):
+            again.go_back(a)
+
+    again = flow.prepare(journal=left, key=KEY, observers=[log, interrupt])
+    await again.drive()
+    assert log.visits == ["secret 1 first", "a 2 requested", "secret 2 resumed", "b 2 recovered"]
