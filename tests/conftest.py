@@ -12,7 +12,8 @@ import postgres_server
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
-from trio.testing import MockClock
+
+from reflow.testing import virtual_asyncio, virtual_trio
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,11 +36,13 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     ]
 )
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
-    """Give the backend in the form that the pytest plugin of anyio takes."""
-    if request.param == "trio":
-        # Time passes only when nothing else can happen: a test never really waits.
-        return "trio", {"clock": MockClock(autojump_threshold=0)}
-    return "asyncio", {"use_uvloop": request.param == "uvloop"}
+    """Give the backend in the form that the pytest plugin of anyio takes.
+
+    But for uvloop, time passes only when nothing else can happen: a test never really waits.
+    """
+    if request.param == "uvloop":
+        return "asyncio", {"use_uvloop": True}
+    return virtual_trio() if request.param == "trio" else virtual_asyncio()
 
 
 @pytest.fixture
