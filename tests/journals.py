@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, cast, final
 
 import anyio
@@ -88,9 +89,16 @@ class Unreliable(Passing):
         # Whether an append that fails leaves its rows behind all the same.
         self.stores = False
         self.calls: list[str] = []
+        self._times: list[float] = []
+
+    @property
+    def waits(self) -> list[float]:
+        """How long nobody called, in seconds, where that was any time at all."""
+        return [after - before for before, after in pairwise(self._times) if after > before]
 
     def _reached(self, name: str) -> bool:
         self.calls.append(name)
+        self._times.append(anyio.current_time())
         self.down -= 1
         return self.down < 0
 
