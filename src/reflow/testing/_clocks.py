@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import selectors
 import threading
 import time
@@ -23,8 +24,10 @@ Backend: TypeAlias = tuple[str, dict[str, object]]
 # While something outside the loop is waited for, it is looked at again after so many seconds: a
 # thread that only looked busy must not hold up the time for longer.
 _GLANCE: Final = 0.05
-# Threads in which asyncio waits for processes (with a number behind), in different versions.
-_WAITERS: Final = ("waitpid-", "asyncio-waitpid-")
+# Of the clock of the loops that this one stands in for, in seconds.
+_RESOLUTION: Final = time.get_clock_info("monotonic").resolution
+# What the threads are called in which asyncio waits for processes, and for its executor's threads.
+_WAITERS: Final = ("waitpid-", "(_do_shutdown)")
 
 
 @final
@@ -96,12 +99,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             # There is no timer: only from outside can anything come.
             return select(None)
         if not self._is_moved_from_outside():
-            self._now += timeout
+            self._advance(timeout)
             return events
         began = time.monotonic()
         events = select(min(timeout, _GLANCE))
-        self._now += min(timeout, time.monotonic() - began)
+        self._advance(min(timeout, time.monotonic() - began))
         return events
+
+    def _advance(self, seconds: float) -> None:
+        self._now += seconds
+        if self._now + _RESOLUTION == self._now:
+            # After half a year of it: asyncio's timers fire when they are before the time plus the
+            # resolution of its clock, which no longer makes a difference then.
+            self._now = math.nextafter(self._now, math.inf)
 
     def _is_moved_from_outside(self) -> bool:
         return (
@@ -126,8 +136,8 @@ class _Selector(selectors.DefaultSelector):
 
 
 def _works_for(thread: threading.Thread, loop: object) -> bool:
-    """Say whether a thread is at work for a loop: waits for a process, or is anyio's and busy."""
-    if thread.name.startswith(_WAITERS):
+    """Say whether a thread is at work for a loop: waits for something, or is anyio's and busy."""
+    if any(waiter in thread.name for waiter in _WAITERS):
         return True
     # anyio has no public way to tell; if these names ever change, a test of this module fails.
     if getattr(thread, "loop", None) is not loop:
