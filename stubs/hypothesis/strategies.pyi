@@ -1,5 +1,5 @@
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
@@ -22,6 +22,7 @@ def builds(
 def composite(
     f: Callable[Concatenate[DrawFn, _P], _T],
 ) -> Callable[_P, SearchStrategy[_T]]: ...
+def dates(min_value: date = ..., max_value: date = ...) -> SearchStrategy[date]: ...
 def datetimes() -> SearchStrategy[datetime]: ...
 def decimals() -> SearchStrategy[Decimal]: ...
 def dictionaries(

@@ -35,14 +35,13 @@ class Person:
 
     def __init__(self) -> None:
         """Begin without a question."""
-        self.answer: str | None = None
+        self.answer = ""
         self._typed = anyio.Event()
 
     async def ask(self) -> str:
         """Wait for an answer."""
-        self.answer, self._typed = None, anyio.Event()
+        self._typed = anyio.Event()
         await self._typed.wait()
-        assert self.answer is not None
         return self.answer
 
     def types(self, answer: str) -> None:

@@ -15,6 +15,7 @@ from ._driving import Drive as Drive
 from ._driving import NotReachedError as NotReachedError
 from ._driving import drive as drive
 from ._journals import check_journal as check_journal
+from ._moves import Request as Request
 from ._recorder import Recorder as Recorder
 from ._rules import FlowCheckError as FlowCheckError
 from ._script import Script as Script
@@ -27,6 +28,7 @@ __all__ = [
     "FlowCheckError",
     "NotReachedError",
     "Recorder",
+    "Request",
     "Script",
     "ScriptError",
     "VirtualTimeLoop",

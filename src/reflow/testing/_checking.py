@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 Backends: TypeAlias = "Collection[Literal['asyncio', 'trio']]"
 
-REQUESTS: Final[tuple[Request, ...]] = ("go_back", "retake", "answer", "skip", "stop", "cancel")
-"""What `check_flow` asks of a run unless it is told otherwise."""
+_REQUESTS: Final[tuple[Request, ...]] = ("go_back", "retake", "answer", "skip", "stop", "cancel")
 
 
 def check_flow(
@@ -34,7 +33,7 @@ def check_flow(
     deps: Callable[[], D] | None = None,
     *,
     answers: Mapping[AnyStep, Iterable[object] | SearchStrategy[object]] | None = None,
-    requests: Collection[Request] = REQUESTS,
+    requests: Collection[Request] = _REQUESTS,
     may_raise: type[Exception] | tuple[type[Exception], ...] = (),
     ignore: Collection[Literal["equality", "mutation"]] = (),
     backends: Backends | None = None,
@@ -62,8 +61,9 @@ def check_flow(
         deps: makes what steps reach as `visit.deps`, once for each run: fakes that answer.
         answers: what steps are answered, so that their functions don't run: for each step some
             values, or a strategy of hypothesis. Of the step's type, and fit for its `validate=`.
-        requests: what is asked of the runs. "jump_ahead" is only for flows whose program does so:
-            then steps may come whose answers other steps rely on are not there yet.
+        requests: what is asked of the runs: everything but "jump_ahead" unless said otherwise. That
+            is only for programs that do so: then steps come although others, whose answers they
+            may rely on, are still to come.
         may_raise: what steps and conditions may raise; anything else is a fault.
         ignore: "equality", if there are answers that aren't equal to themselves; "mutation", if
             answers are meant to change in place.

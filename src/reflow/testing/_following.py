@@ -35,7 +35,7 @@ from ._model import Gone, Kind, Model, same
 from ._rules import broken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from reflow import AnyStep, Event, Results, Run
 
@@ -44,9 +44,16 @@ if TYPE_CHECKING:
 class Follower:
     """Follows the events of one run; the first that breaks a rule is an error."""
 
-    def __init__(self, steps: Sequence[AnyStep]) -> None:
-        """Begin with a run of these steps that hasn't begun."""
+    def __init__(self, steps: Sequence[AnyStep], *, compares: bool) -> None:
+        """Begin with a run that hasn't begun.
+
+        Args:
+            steps: its steps.
+            compares: whether answers that come back from a journal can be compared with what was
+                given: they are equal to themselves, and don't change in place.
+        """
         self.model: Final = Model(steps)
+        self._compares: Final = compares
         # The verdict of a condition, which the next event has to carry out.
         self._verdict: type[Event] | None = None
         # The step whose visit was ended by an answer or a skip; it may still have its say.
@@ -109,13 +116,16 @@ class Follower:
             case _:
                 assert_never(event)
 
-    def cut_off(self) -> None:
-        """Here the process dies: what follows from the last event is never told."""
+    def resume(self, events: Iterable[Event]) -> None:
+        """Begin with a run that was cut off behind these events, to go on from its journal."""
+        self._resumed = True
+        for event in events:
+            self.follow(event)
         model = self.model
+        # What follows from the last event was never told.
         model.due.clear()
         self._verdict = None
         self._stopping = False
-        self._resumed = True
         if not isinstance(self.end, RunCompleted):
             self.end = None
         for i, step in enumerate(model.steps):
@@ -298,7 +308,6 @@ class Follower:
 
     def _open(self, event: Opened) -> None:
         """The run begins, or goes on after it was cut off anywhere."""
-        self._resumed = event.resumed
         self._ended = None
         model = self.model
         if (i := model.active) is not None:
@@ -369,7 +378,9 @@ class Follower:
             agrees = outcome == Pending(StepState.DONE)
         elif kind is Kind.DONE and isinstance(outcome, Done):
             value = model.values[i]
-            agrees = outcome.value is value or (self._resumed and same(outcome.value, value))
+            agrees = outcome.value is value
+            if self._resumed and not agrees:
+                agrees = not self._compares or same(outcome.value, value)
         elif kind is Kind.FAILED:
             agrees = isinstance(outcome, Failed)
         else:

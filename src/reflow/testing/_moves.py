@@ -43,4 +43,4 @@ class Schedule:
     end: Sequence[Move]
     """What ends the run early, after all that is asked between: one thing, or nothing."""
     cut: int | None
-    """At which event the run is cut off, if it is, to go on from its journal."""
+    """Behind how many events the run is cut off, if it is, to go on from its journal."""

@@ -62,5 +62,5 @@ def schedules(
         between=moves,
         beside=moves,
         end=st.one_of(nothing, st.lists(st.one_of(*ends), max_size=1)) if ends else nothing,
-        cut=st.one_of(st.none(), st.integers(0, 60)) if cuts else st.none(),
+        cut=st.one_of(st.none(), st.integers(1, 60)) if cuts else st.none(),
     )

@@ -140,4 +140,6 @@ class Player:
             ScriptError: if something is: it says how much, and for which steps.
         """
         if left := _counted(self._left):
-            raise ScriptError(f"the run is complete, but its script has something left over: {left}")
+            raise ScriptError(
+                f"the run is complete, but its script has something left over: {left}"
+            )

@@ -40,6 +40,8 @@ class Scrutiny:
         """
         self._may_raise: Final = may_raise
         self._ignore: Final = ignore
+        # Whether an answer can be expected to stay what it is.
+        self.compares: Final = not ignore
         # What each condition said of what it read.
         self._verdicts: Final[dict[int, list[tuple[list[_Read], bool | None]]]] = {}
         # Answers, and what they were when they were given.

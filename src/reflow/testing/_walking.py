@@ -82,7 +82,7 @@ class Walk(Generic[D]):
         self._scrutiny: Final = scrutiny
         self._guard: Final = guard
         self._steps: Final = flow.steps
-        self._follower = Follower(self._steps)
+        self._follower = Follower(self._steps, compares=scrutiny.compares)
         # What is still to be asked of the run, and how many events the next move has let pass.
         self._between: list[Move] = []
         self._beside: list[Move] = []
@@ -121,15 +121,12 @@ class Walk(Generic[D]):
             broken("resumption", f"{len(self._events)} events made {len(rows)} rows")
         cut = min(cut, len(rows))
         left = MemoryJournal()
-        if cut:
-            await left.append(KEY, rows[:cut])
+        await left.append(KEY, rows[:cut])
         self._events = self._events[:cut]
         self._lines = [(number, line) for number, line in self._lines if number <= cut]
         self._lines.append((cut, "the process dies; another one goes on"))
-        self._follower = Follower(self._steps)
-        for event in self._events:
-            self._follower.follow(event)
-        self._follower.cut_off()
+        self._follower = Follower(self._steps, compares=self._scrutiny.compares)
+        self._follower.resume(self._events)
         # The same is asked once more, but it may end now.
         await self._drive(left, [], [])
 
