@@ -151,7 +151,7 @@ class Follower:
         i = self._check_order(event)
         if i in model.doubtful or (model.steps[i].conditional and model.ready != i):
             broken("conditions", f"{event!r} came before its condition was evaluated")
-        if (closed := model.closing(i)) is not None:
+        if (closed := model.closing(i)) is not None and i not in model.starts:
             broken("closed", f"{event!r} came, but it is behind the point of no return {closed!r}")
         asked = i in model.queue() or (i == model.first and model.on_detour)
         reason = model.reason(i, asked=asked)
@@ -198,12 +198,15 @@ class Follower:
         model = self.model
         i = model.ids[event.step]
         self._end_visit(i, event)
+        inside = [] if event.by_condition else model.skip_inside(i, settled=True)
         model.unqueue(i)
         model.doubtful.discard(i)
         changed = self._compare(event, i, event.changed, model.changes(i, Kind.SKIPPED))
         model.settle(i, Kind.SKIPPED)
         if not event.by_condition:
             model.skipped_by_request.add(i)
+        for j, follows in inside:
+            model.follow(j, changed=follows, given=i)
         model.follow(i, changed=changed)
 
     def _interrupt(self, event: StepInterrupted) -> None:
@@ -220,7 +223,7 @@ class Follower:
         for i in targets:
             if (why := model.refusal(i, ahead=event.ahead)) is not None:
                 broken("requests", f"{event!r} came, but {model.names[i]!r}: {why}")
-        model.request(targets)
+        model.request(targets, ahead=event.ahead)
 
     def _fail(self, event: StepFailed) -> None:
         model = self.model
@@ -246,6 +249,7 @@ class Follower:
         model = self.model
         i = model.ids[event.step]
         self._end_visit(i, event)
+        inside = model.skip_inside(i, settled=False)
         model.unqueue(i)
         was = (model.kinds[i], model.values[i])
         refuted = was[0] is Kind.SKIPPED and i not in model.skipped_by_request
@@ -254,10 +258,14 @@ class Follower:
             self._compare(event, i, event.changed, computed=False)
             model.before.setdefault(i, was)
             model.keep(i, Kind.DONE, event.value, stale=False, doubt=True)
+            changed = None
         else:
             computed = model.changes(i, Kind.DONE, event.value)
             changed = self._compare(event, i, event.changed, computed)
             model.settle(i, Kind.DONE, event.value)
+        for j, follows in inside:
+            model.follow(j, changed=follows, given=i)
+        if changed is not None:
             model.follow(i, changed=changed)
 
     def _end_visit(self, i: int, event: StepAnswered | StepSkipped) -> None:
@@ -267,8 +275,9 @@ class Follower:
             broken("closed", f"{event!r} came, but it is behind the point of no return {closed!r}")
         if isinstance(event, StepSkipped) and not (event.by_condition or model.steps[i].optional):
             broken("requests", f"{event!r} came, but the step isn't optional")
-        if i == model.active:
-            self._ended, model.active = i, None
+        by_condition = isinstance(event, StepSkipped) and event.by_condition
+        if i == model.active or (model.active in model.inside(i) and not by_condition):
+            self._ended, model.active = model.active, None
 
     def _check_ended(self, event: AnswerSuperseded | CleanupFailed) -> int:
         i = self.model.ids[event.step]
@@ -327,6 +336,7 @@ class Follower:
             model.recovered.add(i)
             model.before.setdefault(i, (Kind.DONE, Gone.LOST))
             model.keep(i, Kind.NONE, stale=False, doubt=model.steps[i].conditional)
+            model.reopen_parts(i)
         if lost:
             model.give_way()
 

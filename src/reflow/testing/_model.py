@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Final
 
-from reflow import Reason, RequestsDropped, StepsMadeStale, StepState
+from reflow import IncludedStep, Reason, RequestsDropped, StepsMadeStale, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -50,6 +50,12 @@ class Model:
         self.names: Final = [step.id for step in steps]
         self.ids: Final = {name: i for i, name in enumerate(self.names)}
         self.inputs: Final = [{self.ids[needed.id] for needed in step.depends_on} for step in steps]
+        # Of the included steps: where the steps inside begin.
+        self.starts: Final = {
+            self.ids[step.id]: self.ids[step.steps[0].id]
+            for step in steps
+            if isinstance(step, IncludedStep)
+        }
         # What every step settled with, its latest answer, and whether it must settle anew.
         self.kinds: Final = [Kind.NONE] * size
         self.values: Final[list[object]] = [Gone.NEVER] * size
@@ -57,6 +63,8 @@ class Model:
         self.doubtful: Final = {i for i, step in enumerate(steps) if step.conditional}
         self.failed_by_condition: Final[set[int]] = set()
         self.skipped_by_request: Final[set[int]] = set()
+        # And of these, what was skipped as a part of an included step.
+        self.parts: Final[set[int]] = set()
         # What a step settled with before, where it has no outcome now that counts.
         self.before: Final[dict[int, tuple[Kind, object]]] = {}
         self.failures: Final[dict[int, Exception]] = {}
@@ -105,7 +113,9 @@ class Model:
 
     def closing(self, i: int) -> str | None:
         """Name the point of no return that a step is behind."""
-        return self.names[self.closed] if i <= self.closed and self.settled(i) else None
+        # What is stale of included steps is only built anew.
+        closed = i <= self.closed and (self.settled(i) or (i in self.starts and i in self.stale))
+        return self.names[self.closed] if closed else None
 
     def refusal(self, i: int, *, ahead: bool) -> str | None:
         """Say why a step can't be gone back to."""
@@ -114,8 +124,14 @@ class Model:
             return f"behind the point of no return {closed!r}"
         if not self.steps[i].revisitable and (visited or not ahead):
             return "not revisitable"
-        if self.kinds[i] is Kind.SKIPPED and self.settled(i):
+        if self.kinds[i] is Kind.SKIPPED and self.settled(i) and not self.part_of_answer(i):
             return "skipped"
+        if i in self.starts:
+            inside = [j for j in self.inside(i) if j not in self.skipped_by_request]
+            reasons = [self.refusal(j, ahead=ahead) for j in inside]
+            free = None in reasons or len(inside) < len(self.inside(i))
+            told = [reason for reason in reasons if reason not in {None, "skipped"}]
+            return told[0] if told and not free else None
         return None if visited or ahead else "not visited yet"
 
     def next(self) -> int | None:
@@ -157,11 +173,71 @@ class Model:
             return False
         return old is not kind or (kind is Kind.DONE and not same(known, value))
 
+    # Included steps
+
+    def inside(self, i: int) -> range:
+        """Give the steps inside an included one; nothing is inside any other."""
+        return range(self.starts.get(i, i), i)
+
+    def around(self, i: int) -> list[int]:
+        """Give the included steps around a step, the innermost first."""
+        return [end for end, start in sorted(self.starts.items()) if start <= i < end]
+
+    def whole(self, i: int) -> int:
+        """Give the included step as a part of which a step was skipped, or the step itself."""
+        return next((j for j in (i, *self.around(i)) if j not in self.parts), i)
+
+    def part_of_answer(self, i: int) -> bool:
+        """Say whether a step isn't asked because one around it was answered as a whole."""
+        whole = self.whole(i)
+        return whole != i and self.kinds[whole] is Kind.DONE
+
+    def skip_inside(self, i: int, *, settled: bool) -> list[tuple[int, bool]]:
+        """All inside a step is skipped with it, or only what isn't settled; say what changed."""
+        skipped = [
+            j
+            for j in self.inside(i)
+            if self.closing(j) is None and (settled or not self.settled(j))
+        ]
+        changes: list[tuple[int, bool]] = []
+        for j in skipped:
+            self.active = None if j == self.active else self.active
+            self.unqueue(j)
+            self.doubtful.discard(j)
+            changes.append((j, self.changes(j, Kind.SKIPPED)))
+            self.settle(j, Kind.SKIPPED)
+            self.skipped_by_request.add(j)
+        self.parts.update(skipped)
+        return changes
+
+    def reopen(self, steps: Iterable[int]) -> list[int]:
+        """What was skipped is to be asked, unless it is closed."""
+        reopened = [j for j in steps if self.closing(j) is None]
+        for j in reopened:
+            self.before.setdefault(j, (Kind.SKIPPED, None))
+            self.keep(j, Kind.NONE, stale=False, doubt=self.steps[j].conditional)
+        return reopened
+
+    def reopen_parts(self, i: int) -> list[int]:
+        """What was skipped as a part of an included step is to be asked."""
+        return self.reopen([j for j in self.inside(i) if j in self.parts and self.whole(j) == i])
+
+    def with_inside(self, targets: Iterable[int], *, ahead: bool) -> list[int]:
+        """Going back to an included step asks all inside it again."""
+        found: list[int] = []
+        for i in targets:
+            if self.part_of_answer(i):
+                self.reopen([i])
+            self.reopen([j for j in self.inside(i) if j in self.skipped_by_request])
+            found += [j for j in self.inside(i) if self.refusal(j, ahead=ahead) is None]
+            found.append(i)
+        return found
+
     # What happens
 
-    def request(self, targets: Iterable[int]) -> None:
+    def request(self, targets: Iterable[int], *, ahead: bool) -> None:
         """Steps are asked for."""
-        for i in targets:
+        for i in self.with_inside(targets, ahead=ahead):
             if i not in self.requested:
                 self.unqueue(i)
                 self.requested.append(i)
@@ -207,6 +283,7 @@ class Model:
             (marks.add if marked else marks.discard)(i)
         self.failed_by_condition.discard(i)
         self.skipped_by_request.discard(i)
+        self.parts.discard(i)
         if kind is Kind.DONE:
             self.values[i] = value
             self.failures.pop(i, None)
@@ -220,17 +297,18 @@ class Model:
         self.first = None if i == self.first else self.first
         self.keep(i, kind, value, stale=stale, doubt=i in self.doubtful)
 
-    def follow(self, i: int, *, changed: bool) -> None:
-        """An outcome has consequences."""
+    def follow(self, i: int, *, changed: bool, given: int | None = None) -> None:
+        """An outcome has consequences; of a step around it that was given, for nothing in that."""
         if changed:
-            self.spread(i)
+            self.spread(i, given)
         step, dropped = self.steps[i], list[int]()
         if step.point_of_no_return and self.kinds[i] is Kind.DONE:
             for j in range(self.closed + 1, i + 1):
                 still_open = j in self.before and self.kinds[j] is Kind.DONE
                 if self.kinds[j] is not Kind.NONE and not still_open:
-                    self.stale.discard(j)
                     self.doubtful.discard(j)
+                    if j not in self.starts:
+                        self.stale.discard(j)
             self.closed = max(self.closed, i)
             dropped = [j for j in self.queue() if self.closing(j) is not None]
         elif i <= self.closed and i in self.queue() and self.closing(i) is not None:
@@ -241,17 +319,21 @@ class Model:
             names = tuple(self.names[j] for j in dropped)
             self.due.append(RequestsDropped(self.names[self.closed], names))
 
-    def spread(self, i: int) -> None:
+    def spread(self, i: int, given: int | None = None) -> None:
         """An outcome changed: what depends on it, asks always, or is conditional on it."""
         stale: list[int] = []
         doubtful: list[int] = []
-        for j, step in enumerate(self.steps):
-            based = i in self.inputs[j] or (step.always_ask and i < j)
-            if based and self.closing(j) is None and self.makes_stale(j):
+        apart = () if given is None else (*self.inside(given), given)
+        for j in range(len(self.steps)):
+            based = i in self.inputs[j] or self.asks_always(j, i)
+            if based and j not in apart and self.closing(j) is None and self.makes_stale(j, i):
                 stale.append(j)
+        for j in stale.copy():
+            stale += self.reopen_parts(j)
+        stale.sort()
         for j in range(len(self.steps)):
             reads = i in self.reads.get(j, ()) and j not in self.doubtful
-            if reads and self.closing(j) is None:
+            if reads and j not in apart and self.closing(j) is None:
                 doubtful.append(j)
                 self.doubtful.add(j)
                 self.ready = None if j == self.ready else self.ready
@@ -260,8 +342,19 @@ class Model:
             names = (tuple(self.names[j] for j in marked) for marked in (stale, doubtful))
             self.due.append(StepsMadeStale(self.names[i], *names))
 
-    def makes_stale(self, j: int) -> bool:
+    def asks_always(self, j: int, i: int) -> bool:
+        """Say whether a change of one step makes another run again that asks always."""
+        own = self.steps[j].always_ask and i < j
+        return own or any(
+            self.steps[end].always_ask and i < self.starts[end] for end in self.around(j)
+        )
+
+    def makes_stale(self, j: int, by: int) -> bool:
         """Make a step stale; say whether that is news."""
+        outermost = [end for end in self.around(j) if by < self.starts[end]][-1:]
+        if j in self.skipped_by_request and set(outermost) - self.skipped_by_request:
+            # The flow that it was skipped in begins from its top.
+            return bool(self.reopen([j]))
         news = self.kinds[j] in {Kind.DONE, Kind.FAILED} and j not in self.stale
         if news:
             self.stale.add(j)
