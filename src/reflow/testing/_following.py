@@ -149,7 +149,9 @@ class Follower:
     def _enter(self, event: StepEntered) -> None:
         model = self.model
         i = self._check_order(event)
-        if i in model.doubtful or (model.steps[i].conditional and model.ready != i):
+        doubt = i in model.doubtful or (model.steps[i].conditional and model.ready != i)
+        # What is closed is only built, whatever its condition says.
+        if doubt and model.closing(i) is None:
             broken("conditions", f"{event!r} came before its condition was evaluated")
         if (closed := model.closing(i)) is not None and i not in model.starts:
             broken("closed", f"{event!r} came, but it is behind the point of no return {closed!r}")
@@ -250,6 +252,9 @@ class Follower:
         i = model.ids[event.step]
         self._end_visit(i, event)
         inside = model.skip_inside(i, settled=False)
+        for j in model.inside(i):
+            model.unqueue(j)
+            model.first = None if j == model.first else model.first
         model.unqueue(i)
         was = (model.kinds[i], model.values[i])
         refuted = was[0] is Kind.SKIPPED and i not in model.skipped_by_request
@@ -305,6 +310,7 @@ class Follower:
         if refuted or i in model.failed_by_condition:
             model.before[i] = kind, value
             model.keep(i, Kind.NONE, stale=False, doubt=False)
+            model.reopen_parts(i)
         resolved = kind is Kind.DONE and i in model.before and i not in model.stale
         computed = resolved and model.changes(i, Kind.DONE, value)
         changed = self._compare(event, i, event.changed, computed)
@@ -328,7 +334,9 @@ class Follower:
                 model.begun.add(i)
                 model.first = model.ready = i
         done = [i for i, kind in enumerate(model.kinds) if kind is Kind.DONE]
-        lost = [i for i in done if model.values[i] is Gone.LOST and model.closing(i) is None]
+        gone = {i for i in done if model.values[i] is Gone.LOST}
+        kept = {i for i in gone if model.closing(i) is not None}
+        lost = sorted(i for i in gone - kept if not kept & set(model.inside(i)))
         if [model.names[i] for i in lost] != [*event.lost]:
             broken("resumption", f"{event!r} came, but what is lost: {lost}")
         for i in lost:

@@ -229,6 +229,12 @@ class Model:
             if self.part_of_answer(i):
                 self.reopen([i])
             self.reopen([j for j in self.inside(i) if j in self.skipped_by_request])
+            if i in self.failed_by_condition:
+                self.doubtful.update(
+                    j
+                    for j in self.inside(i)
+                    if self.kinds[j] is Kind.SKIPPED and self.closing(j) is None
+                )
             found += [j for j in self.inside(i) if self.refusal(j, ahead=ahead) is None]
             found.append(i)
         return found
@@ -326,7 +332,8 @@ class Model:
         apart = () if given is None else (*self.inside(given), given)
         for j in range(len(self.steps)):
             based = i in self.inputs[j] or self.asks_always(j, i)
-            if based and j not in apart and self.closing(j) is None and self.makes_stale(j, i):
+            still_open = self.closing(j) is None or i in self.inside(j)
+            if based and j not in apart and still_open and self.makes_stale(j, i):
                 stale.append(j)
         for j in stale.copy():
             stale += self.reopen_parts(j)
@@ -351,7 +358,11 @@ class Model:
 
     def makes_stale(self, j: int, by: int) -> bool:
         """Make a step stale; say whether that is news."""
-        outermost = [end for end in self.around(j) if by < self.starts[end]][-1:]
+        outermost = [
+            end
+            for end in self.around(j)
+            if by < self.starts[end] and (by in self.inputs[end] or self.asks_always(end, by))
+        ][-1:]
         if j in self.skipped_by_request and set(outermost) - self.skipped_by_request:
             # The flow that it was skipped in begins from its top.
             return bool(self.reopen([j]))

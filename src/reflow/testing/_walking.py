@@ -12,6 +12,7 @@ from reflow import (
     ConditionEvaluated,
     GoBackError,
     GoBackRequested,
+    IncludedStep,
     MemoryJournal,
     Opened,
     ReflowError,
@@ -228,6 +229,9 @@ class Walk(Generic[D]):
         answers = self._schedule.answers.get(self._follower.model.ids[event.step])
         step = run.active
         if answers is None or step is None or step.id != event.step:
+            return False
+        if isinstance(step, IncludedStep):
+            # It is built; its answers are for those who give it as a whole.
             return False
         try:
             _answer(run, step, answers[min(event.number, len(answers)) - 1])
