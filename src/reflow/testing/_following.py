@@ -9,18 +9,14 @@ from reflow import (
     CallbackFailed,
     CleanupFailed,
     ConditionEvaluated,
-    Done,
-    Failed,
     GoBackRequested,
     Opened,
-    Pending,
     RequestsDropped,
     RunCancelled,
     RunCompleted,
     RunFailed,
     RunStarted,
     RunStopped,
-    Skipped,
     StepAnswered,
     StepCompleted,
     StepEntered,
@@ -28,16 +24,16 @@ from reflow import (
     StepInterrupted,
     StepSkipped,
     StepsMadeStale,
-    StepState,
 )
 
-from ._model import Gone, Kind, Model, same
+from ._comparing import compare
+from ._model import Gone, Kind, Model
 from ._rules import broken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from reflow import AnyStep, Event, Results, Run
+    from reflow import AnyStep, Event, Run
 
 
 @final
@@ -362,49 +358,4 @@ class Follower:
         Raises:
             BrokenRuleError: if it says something else.
         """
-        model = self.model
-        active = None if run.active is None else run.active.id
-        expected = None if model.active is None else model.names[model.active]
-        if active != expected:
-            broken("reasons", f"run.active is {active!r}, but it is {expected!r} that is visited")
-        detour = [step.id for step in run.detour]
-        asked = [model.names[i] for i in model.queue()]
-        if detour != asked:
-            broken("requests", f"run.detour is {detour}, but asked for was {asked}")
-        for i in range(len(model.steps)):
-            self._check_outcome(i, run.results)
-        failures = [
-            kind[i]
-            for i in range(len(model.steps))
-            for kind in (model.failures, model.callback_failures)
-            if i in kind
-        ]
-        told = () if (group := run.results.exceptions) is None else group.exceptions
-        as_told = len(told) == len(failures) if self._resumed else [*told] == failures
-        if not as_told:
-            texts = ([type(failure).__name__ for failure in some] for some in (told, failures))
-            broken("failures", "results.exceptions are {}, but there were {}".format(*texts))
-
-    def _check_outcome(self, i: int, results: Results) -> None:
-        """Compare what became of a step."""
-        model, step = self.model, self.model.steps[i]
-        outcome = results.outcome(step)
-        kind, state, agrees = model.kinds[i], model.state_of(i), False
-        if kind is Kind.NONE or not model.settled(i):
-            agrees = outcome == Pending(state)
-        elif kind is Kind.DONE and model.values[i] is Gone.LOST:
-            agrees = outcome == Pending(StepState.DONE)
-        elif kind is Kind.DONE and isinstance(outcome, Done):
-            value = model.values[i]
-            agrees = outcome.value is value
-            if self._resumed and not agrees:
-                agrees = not self._compares or same(outcome.value, value)
-        elif kind is Kind.FAILED:
-            agrees = isinstance(outcome, Failed)
-        else:
-            agrees = kind is Kind.SKIPPED and isinstance(outcome, Skipped)
-        if not agrees:
-            known = Done(model.values[i], sensitive=step.sensitive) if kind is Kind.DONE else kind
-            rule = "resumption" if self._resumed else "answers"
-            trouble = f"results.outcome({step.id!r}) is {outcome!r}, but it is {known!r}"
-            broken(rule, f"{trouble}, {state.value}")
+        compare(self.model, run, resumed=self._resumed, values=self._compares)

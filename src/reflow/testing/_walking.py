@@ -218,7 +218,7 @@ class Walk(Generic[D]):
             self._follower.check(run)
             self._scrutiny.look_back()
         # What is asked in here is told when this event has reached everyone.
-        moved = self._take_opportunity()
+        moved = self._take_opportunity(event)
         self._untold += moved is not None and moved not in _SILENT
         if isinstance(event, StepEntered) and moved not in _LEAVING:
             self._untold += self._responds(event)
@@ -240,11 +240,15 @@ class Walk(Generic[D]):
             raise
         return True
 
-    def _take_opportunity(self) -> str | None:
+    def _take_opportunity(self, event: Event) -> str | None:
         """Make the next move, if it is its turn after an event; say what was asked, if anything."""
         self._passed += 1
         if not self._between or self._passed <= self._between[0].after:
             return None
+        move = self._between[0]
+        closes = move.request == "answer" and self._steps[move.targets[0]].point_of_no_return
+        if closes and isinstance(event, StepEntered):
+            return None  # later: what begins might be closed before it can be answered
         return self._make_move(self._between.pop(0))
 
     async def _keep_moving(self) -> None:
