@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import importlib
 import operator
+import sys
 import traceback
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Final, TypeAlias, cast, final
 
 from reflow import Flow
@@ -41,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m reflow show",
         description="Print the steps of a flow, and its diagram as text for Mermaid.",
-        epilog="Exit codes: 0 done, 2 wrong usage, or there is no such flow.",
+        epilog="Exit codes: 0 done, 1 standard output can't be written to, 2 wrong usage, or "
+        "there is no such flow.",
     )
     parser.add_argument(
         "flow",
@@ -52,11 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--mermaid", action="store_true", help="print nothing but the diagram")
     options = parser.parse_args(arguments, Options())
     try:
-        flow = find(options.flow)
+        # What the module prints while it is imported is no part of the diagram.
+        with redirect_stdout(sys.stderr):
+            flow = find(options.flow)
     except NotFoundError as error:
         parser.error(shown(str(error)))
     diagram = mermaid(flow).splitlines()
-    return put(diagram if options.mermaid else [*listing(flow), "", *diagram])
+    return put(diagram if options.mermaid else [*listing(flow), "", *diagram], "show")
 
 
 def find(path: str) -> _AnyFlow:
@@ -117,7 +122,11 @@ def _is_within(name: str, missing: str | None) -> bool:
 
 
 def _told(error: BaseException) -> str:
-    """Say what was raised, and where."""
+    """Say what was raised, and where, on one line."""
+    if isinstance(error, SyntaxError) and error.filename:
+        # What can't be compiled has no frame; and what Python says of it draws arrows.
+        line = f", line {error.lineno}" if error.lineno else ""
+        return f"{type(error).__name__}: {error.msg} ({error.filename}{line})"
     place = traceback.extract_tb(error.__traceback__)[-1]
-    text = "".join(traceback.format_exception_only(error)).strip()
+    text = " ".join("".join(traceback.format_exception_only(error)).split())
     return f"{text} ({place.filename}, line {place.lineno})"

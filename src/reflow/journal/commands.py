@@ -64,17 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (JournalError, OSError) as error:
         print(f"python -m reflow journal: {shown(str(error))}", file=sys.stderr)  # noqa: T201 - as commands do
         return 1
-    return put(lines)
+    return put(lines, "journal")
 
 
-def put(lines: Iterable[str]) -> int:
-    """Print lines; give the exit code."""
+def put(lines: Iterable[str], command: str) -> int:
+    """Print lines for this command of `python -m reflow`; give the exit code."""
     try:
         print(*map(encodable, lines), sep="\n", flush=True)  # noqa: T201 - likewise
-    except BrokenPipeError:
-        # Nobody reads on, like `head` after ten lines. Without this, Python would try once more
-        # at its end (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
+    except OSError as error:
+        # Without this, Python would try once more at its end
+        # (https://docs.python.org/3/library/signal.html#note-on-sigpipe).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Nobody reads on, like `head` after ten lines: nobody wants to know of that, either.
+        if not isinstance(error, BrokenPipeError):
+            text = f"python -m reflow {command}: standard output: {shown(str(error))}"
+            print(text, file=sys.stderr)  # noqa: T201 - likewise
         return 1
     return 0
 

@@ -133,3 +133,19 @@ def shortened(text: str, size: float, width: float) -> str:
     while text and width_of(f"{text}…", size) > width:
         text = text[:-1]
     return f"{text}…"
+
+
+def narrowed(text: str, size: float, width: float) -> str:
+    """Cut an id in its middle so that it is not wider than that, in pixels.
+
+    The ids inside of an included flow are addresses: what tells them apart is mostly at their
+    end, of which more is kept, and otherwise at their beginning.
+    """
+    if width_of(text, size) <= width:
+        return text
+    for kept in range(int(width / (size * _WIDTH)), 0, -1):
+        head = kept // 3
+        cut = f"{text[:head]}…{text[head - kept :]}"
+        if width_of(cut, size) <= width:
+            return cut
+    return "…"

@@ -6,7 +6,7 @@ import math
 from datetime import UTC
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never, final
 
-from ._axis import Axis, shortened, told, width_of
+from ._axis import Axis, narrowed, shortened, told, width_of
 from ._picture import Picture, points, short
 from ._story import How, Sign, Turn
 
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# In pixels: the height of a lane, of a bar and above it; margins; and how wide texts may be.
-_LANE: Final = 36
+# In pixels: the height of a lane, of a bar and above it, where a name has its place; margins; and
+# how wide texts may be: names more than usually, if that is what tells them apart.
+_LANE: Final = 38
 _BAR: Final = 18
-_ABOVE: Final = 14
+_ABOVE: Final = 16
 _MARGIN: Final = 16
 _NAMES: Final = 220
+_MOST: Final = 480
 _LABEL: Final = 320
 _LEAST: Final = 720
 # The names of the lanes come again after so many pixels.
@@ -54,7 +56,8 @@ class Drawing:
         self._axis: Final = Axis(story)
         self._lanes: Final = {step: i for i, step in enumerate(story.steps)}
         names = max((width_of(step, 12) for step in story.steps), default=0.0)
-        self._names: Final = min(names, _NAMES) + 2 * _MARGIN
+        self._limit: Final = self._wide_enough()
+        self._names: Final = min(names, self._limit) + 2 * _MARGIN
         self._labels: Final = [*self._placed()]
         right = max((x + width_of(text, 12) for x, _, text, _ in self._labels), default=0.0)
         right = max([right, *(tick.x + width_of(tick.time, 11) for tick in self._axis.ticks)])
@@ -92,6 +95,14 @@ class Drawing:
     def _y(self, step: str) -> float:
         """Give the middle of a lane's bars."""
         return self._top + _LANE * self._lanes[step] + _ABOVE + _BAR / 2
+
+    def _wide_enough(self) -> int:
+        """Say how wide names may be, so that no two of them are the same if that can be."""
+        steps = self._story.steps
+        for width in range(_NAMES, _MOST, 20):
+            if len({narrowed(step, 12, width) for step in steps}) == len(steps):
+                return width
+        return _MOST
 
     # What stands above the lanes.
 
@@ -186,12 +197,12 @@ class Drawing:
             if i % 2 == 0:
                 self._picture.shape("rect", "lane", x=0, y=y, width=self._width, height=_LANE)
             self._picture.begin(step)
-            name = shortened(step, 12, _NAMES)
+            name = narrowed(step, 12, self._limit)
             self._picture.text(_MARGIN, y + _ABOVE + _BAR - 5, name, "step")
             self._picture.end()
             x = self._names + _AGAIN
             while x < self._width - _AGAIN / 2:
-                self._picture.text(x + 4, y + 11, shortened(step, 11, _NAMES), "again")
+                self._picture.text(x + 4, y + 11, name, "again")
                 x += _AGAIN
 
     def _times(self) -> None:
@@ -287,14 +298,11 @@ class Drawing:
             y = self._y(target)
             if target == request.source:
                 # Over its own bar, back to where it began.
-                above = y - _BAR / 2 - 5
-                self._picture.path(kind, f"M{short(x)},{short(y)} V{short(above)} h5")
-                self._arrowhead(x + 11, above)
-                continue
+                y -= _BAR / 2 + 6
             self._picture.path(kind, f"M{short(x)},{short(top)} V{short(y)} h5")
             self._arrowhead(x + 11, y)
             if len(request.targets) > 1:
-                self._picture.text(x - 4, y + 4, str(number), "order", "end")
+                self._picture.text(x - 4, y + 3.5, str(number), "order", "end")
         self._picture.end()
 
     def _arrowhead(self, x: float, y: float) -> None:

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (JournalError, OSError) as error:
         print(f"python -m reflow timeline: {shown(str(error))}", file=sys.stderr)  # noqa: T201 - as commands do
         return 1
-    return put(picture.splitlines())
+    return put(picture.splitlines(), "timeline")
 
 
 async def stored(journal: Journal, key: str) -> Sequence[JournalRow]:
