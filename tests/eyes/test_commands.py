@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import anyio
 import attrs
@@ -17,9 +17,6 @@ from reflow.demo.intake import intake
 from reflow.diagram import mermaid
 from reflow.journal import SQLiteJournal
 from reflow.timeline import commands, svg
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MODULE = """
 from reflow import Flow, Visit
@@ -100,7 +97,14 @@ def test_show_a_flow_of_a_class(modules: Path, capsys: pytest.CaptureFixture[str
         ("import no_such", "{}:x", "module '{}' can't be imported: ModuleNotFoundError: No module"),
         ("\n1 / 0", "{}:x", "can't be imported: ZeroDivisionError: division by zero ("),
         ("raise SystemExit(3)", "{}:x", "can't be imported: SystemExit: 3 ("),
-        ("1 +", "{}:x", "can't be imported: "),
+        (
+            "\n1 +",
+            "{}:x",
+            "can't be imported: SyntaxError: invalid syntax ({folder}/{}.py, line 2)",
+        ),
+        ("raise SyntaxError('no', ('x', None, None, None))", "{}:x", "SyntaxError: no (x)"),
+        ("1\0", "{}:x", "imported: SyntaxError: source code string cannot contain null bytes"),
+        ("raise ValueError('one\\ntwo')", "{}:x", "ValueError: one two ({folder}/{}.py, line 1)"),
         (MODULE, "{}:Wizard", "can't be imported: reflow.FlowError: step 'pay'"),
     ],
 )
@@ -116,7 +120,20 @@ def test_no_flow(
     assert ended.value.code == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert said.format(name) in captured.err.splitlines()[-1]
+    line = captured.err.splitlines()[-1]
+    assert said.format(name, folder=modules) in line
+    assert "frozen" not in line
+
+
+def test_what_a_module_prints(modules: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes to the standard error: the diagram stays one."""
+    source = 'print("LOADING")\nfrom reflow import Flow\nflow = Flow("loud")\n'
+    (modules / "shown_loud.py").write_text(source)
+    assert main(["show", "--mermaid", "shown_loud:flow"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("flowchart TD\n")
+    assert "LOADING" not in captured.out
+    assert captured.err == "LOADING\n"
 
 
 def test_show_from_the_working_directory(tmp_path: Path) -> None:
@@ -220,3 +237,19 @@ def test_nobody_reads_the_picture(url: str) -> None:
     with os.fdopen(writing, "wb") as output:
         done = subprocess.run(command, check=False, stdout=output, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", ["show", "timeline", "journal"])
+def test_nothing_can_be_written(url: str, command: str) -> None:
+    """A full disk is a line on the standard error, and the exit code 1."""
+    arguments = {
+        "show": ["reflow.demo.intake:intake"],
+        "timeline": [url, "call-42"],
+        "journal": ["list", url],
+    }
+    program = [sys.executable, "-W", "error", "-m", "reflow", command, *arguments[command]]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(program, check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    said = f"python -m reflow {command}: standard output: [Errno 28] No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, said)

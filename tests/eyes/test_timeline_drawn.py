@@ -116,7 +116,11 @@ def check(shown: Shown) -> None:
         assert box.top >= 0, box
         assert box.right <= shown.width, box
         assert box.bottom <= shown.height, box
-    # The names that come again are behind everything.
+    # The names that come again are behind everything, but in the way of no bar.
+    for name in shown.of("again"):
+        for bar in shown.of("bar"):
+            beside = name.right <= bar.left or bar.right <= name.left
+            assert beside or name.bottom <= bar.top or bar.bottom <= name.top, (name, bar)
     texts = [box for box in shown.texts if box.kind != "again"]
     bars = shown.of("bar")
     for one, other in combinations(texts, 2):
@@ -204,6 +208,19 @@ def test_numbers_are_on_their_bars(browser: Browser) -> None:
     check(shown)
     assert [box.words for box in shown.of("number")] == [str(i) for i in range(1, 13)]
     assert json.dumps(shown.width)
+
+
+def test_names_that_come_again_are_above_the_bars(browser: Browser) -> None:
+    """A wide picture tells everywhere what its lanes are, and covers none of it."""
+    story = Story("insured_person.page", "insured_person.pgq")
+    for i in range(60):
+        story.ask(f"insured_person.p{'gq' if i % 2 else 'age'}", 20)
+    story.enter("insured_person.pgq")
+    story.go_back(4, "insured_person.page", "insured_person.pgq")
+    (shown,) = show(browser, story)
+    check(shown)
+    assert len(shown.of("again")) >= 4
+    assert [box.words for box in shown.of("order")] == ["1", "2"]
 
 
 def test_the_picture_in_the_documents_is_the_one_that_is_drawn() -> None:

@@ -129,4 +129,7 @@ def _told(error: BaseException) -> str:
         return f"{type(error).__name__}: {error.msg} ({error.filename}{line})"
     place = traceback.extract_tb(error.__traceback__)[-1]
     text = " ".join("".join(traceback.format_exception_only(error)).split())
+    if place.filename.startswith("<frozen "):
+        # Python's own import: that tells nobody anything.
+        return text
     return f"{text} ({place.filename}, line {place.lineno})"

@@ -143,9 +143,9 @@ def narrowed(text: str, size: float, width: float) -> str:
     """
     if width_of(text, size) <= width:
         return text
-    for kept in range(int(width / (size * _WIDTH)), 0, -1):
+    cut, kept = text, min(len(text), int(width / (size * _WIDTH)))
+    while kept and width_of(cut, size) > width:
+        kept -= 1
         head = kept // 3
-        cut = f"{text[:head]}…{text[head - kept :]}"
-        if width_of(cut, size) <= width:
-            return cut
-    return "…"
+        cut = f"{text[:head]}…{text[len(text) - (kept - head) :]}"
+    return cut
