@@ -57,7 +57,9 @@ class Model:
             A row of 384 numbers (float32) for each text.
         """
         # One by one: for many at once there would be threads, of which a later fork is warned.
-        tokens = [self._tokenizer.encode(text).ids for text in texts]
+        # Half a character (a lone surrogate) is none that the tokenizer takes: "?" stands for it.
+        whole = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        tokens = [self._tokenizer.encode(text).ids for text in whole]
         # Those of like length together, so that there is little padding.
         left = sorted(range(len(texts)), key=lambda index: len(tokens[index]))
         width = len(self._weights["embeddings.LayerNorm.bias"])

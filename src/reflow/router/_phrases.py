@@ -48,6 +48,33 @@ _STAY: Final = (
 # Ways to name a step, by its description and by its id.
 _NAMED: Final = ("{b}", "my {b}", "the {b} is wrong", "another {b}")
 _NAMED_TO_STAY: Final = "leave the {b} as it is"
+# Wishes, and what is close to them in its words and isn't one.
+_LOUD: Final = (
+    "change the {b}",
+    "can I change the {b}?",
+    "can we change the {b}?",
+    "I'd like to change the {b}",
+    "the {b} has to be changed",
+    "the {b} is wrong",
+    "the {b} isn't right",
+    "my {b} is incorrect",
+    "can we redo the {b}?",
+    "go back to the {b}",
+    "a different {b}",
+)
+_QUIET: Final = (
+    "the {b} is right",
+    "the {b} is correct",
+    "my {b} is correct",
+    "yes, the {b} is correct",
+    "no need to change the {b}",
+    "I don't want to change the {b}",
+    "the {b} is fine",
+    "read me the {b} again",
+    "did I tell you the {b}?",
+    "can I change the {b} later?",
+    "is it possible to change the {b} later?",
+)
 # An example is there so many times: it counts more than a phrase that nobody may ever say.
 _WEIGHT: Final = 5
 
@@ -137,6 +164,8 @@ class Phrases:
         stay = [phrase.format(x=mine, b=topic) for phrase in _STAY]
         self.back: Final = [*back, *(plain(text) for text in examples for _ in range(_WEIGHT))]
         self.stay: Final = [*stay, *(_NAMED_TO_STAY.format(b=b) for b in names)]
+        self.loud: Final = [phrase.format(b=b) for b in names for phrase in _LOUD]
+        self.quiet: Final = [phrase.format(b=b) for b in names for phrase in _QUIET]
         self.named: Final = [phrase.format(b=b) for b in names for phrase in _NAMED]
         self.words: Final = words(" ".join(names))
 

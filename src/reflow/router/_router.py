@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, takewhile
 from typing import TYPE_CHECKING, Final, TypeVar, cast, final
 
 import numpy as np
@@ -28,6 +28,10 @@ WORD: Final = 0.2
 # made a share between 0 and 1 by a logistic curve: its middle, and how steep it is.
 MIDDLE: Final = -0.2
 STEEPNESS: Final = 4.0
+# How much it counts against the wish that a text is closer to a quiet phrase than to a loud one.
+CALM: Final = 8.0
+# Similarities so close together don't tell which of two steps with the same description is meant.
+NEAR: Final = 0.09
 # Against fitting the wish to single phrases.
 RIDGE: Final = 0.01
 # Characters; what is behind them isn't read. More than a minute of talking.
@@ -55,7 +59,7 @@ class Router:
             it or aren't texts, or if the threshold is out of range: everything that is wrong.
     """
 
-    __slots__ = ("_flow", "_model", "_named", "_stay", "_steps", "_threshold", "_topics", "_wish")
+    __slots__ = ("_flow", "_loud", "_model", "_named", "_quiet", "_stay", "_steps", "_threshold", "_topics", "_wish")
 
     def __init__(
         self,
@@ -84,16 +88,18 @@ class Router:
         self._topics: Final = [phrase.words for phrase in phrases]
         groups: list[Sequence[str]] = [BACK, STAY]
         for phrase in phrases:
-            groups += [phrase.back, phrase.stay, phrase.named]
+            groups += [phrase.back, phrase.stay, phrase.named, phrase.loud, phrase.quiet]
         # All at once, as that is quicker.
         embedded = self._model.embed([text for group in groups for text in group])
         ends = [*accumulate(map(len, groups), initial=0)]
         back, stay, *own = (embedded[start:end] for start, end in pairwise(ends))
-        named = [np.vstack(both) for both in zip(own[::3], own[2::3], strict=True)]
+        named = [np.vstack(both) for both in zip(own[::5], own[2::5], strict=True)]
         # The last is for what names no step, such as "sorry".
         self._named: Final = [*named, stay]
-        self._stay: Final = own[1::3]
-        self._wish: Final = _Wish(np.vstack([back, *own[::3]]), np.vstack([stay, *own[1::3]]))
+        self._stay: Final = own[1::5]
+        self._loud: Final = [np.vstack(both) for both in zip(named, own[3::5], strict=True)]
+        self._quiet: Final = own[4::5]
+        self._wish: Final = _Wish(np.vstack([back, *own[::5]]), np.vstack([stay, *own[1::5]]))
 
     def route(self, text: str, *, active: AnyStep | None = None) -> tuple[AnyStep, ...]:
         """Give the steps that somebody wants to go back to.
@@ -149,17 +155,49 @@ class Router:
             close = [float((phrases @ vector).max()) for phrases in self._named]
             shares = [*overlap(part, self._topics), 0.0]
             named = [near + WORD * share for near, share in zip(close, shares, strict=True)]
-            best = named.index(max(named))
+            best = self._best(named, active)
             if best == len(self._steps) or self._steps[best] is active:
                 continue
             # "My name and my e-mail are wrong": a part may have the wish from the whole, unless
             # it says itself that all is well.
             stays = float((self._stay[best] @ vector).max()) > close[best]
-            wished = wish if stays else max(wish, of_all)
+            wished = wish - self._calm(best, vector)
+            if not stays:
+                wished = max(wished, of_all - self._calm(best, vectors[0]))
             sure = 1 / (1 + math.exp(-STEEPNESS * (wished - MIDDLE)))
             step = self._steps[best]
             found[step] = max(found.get(step, 0.0), min(1.0, named[best]) * sure)
         return found
+
+    def _best(self, named: Sequence[float], active: AnyStep | None) -> int:
+        """Give the number of the step that is meant, or of what names no step.
+
+        A flow that is included twice has each description twice; where the text doesn't tell which
+        one is meant, it is the one that is asked, or the one that belongs closest to it.
+        """
+        best = named.index(max(named))
+        if active is None or best == len(self._steps):
+            return best
+        meant = self._steps[best].description
+
+        def closeness(number: int) -> tuple[bool, int, float]:
+            step = self._steps[number]
+            return (step is active, _common(step.id, active.id), named[number])
+
+        return max(
+            (
+                number
+                for number, step in enumerate(self._steps)
+                if step.description == meant and named[number] >= named[best] - NEAR
+            ),
+            key=closeness,
+        )
+
+    def _calm(self, number: int, vector: np.ndarray) -> float:
+        """Say how much less of a wish it is, as it is closer to what is said to stay."""
+        loud = float((self._loud[number] @ vector).max())
+        quiet = float((self._quiet[number] @ vector).max())
+        return CALM * max(0.0, quiet - loud)
 
 
 @cache
@@ -194,6 +232,12 @@ class _Wish:
 
     def __call__(self, vectors: np.ndarray) -> list[float]:
         return ((vectors - self._middle) @ self._normal).tolist()
+
+
+def _common(one: str, other: str) -> int:
+    """Say how many parts of two ids, from the left, are the same: they are divided by dots."""
+    same = (a == b for a, b in zip(one.split("."), other.split("."), strict=False))
+    return sum(1 for _ in takewhile(bool, same))
 
 
 def _faults(steps: Sequence[AnyStep], step: object, texts: object) -> list[str]:
