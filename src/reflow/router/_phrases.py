@@ -124,6 +124,9 @@ STAY: Final = (
     "no, I don't have any",
 )
 
+# Parts of a text that name no step, beside a part that does.
+NOBODY: Final = ("sorry", "oh sorry", "wait", "oops")
+
 # Whoever is asked says "my e-mail" of what the description calls "the caller's e-mail".
 _WHOSE: Final = re.compile(
     r"\A((the|an?) (applicant|caller|client|customer|guest|passenger|patient|person|user|visitor)'s"

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import accumulate, pairwise, takewhile
-from typing import TYPE_CHECKING, Final, TypeVar, cast, final
+from typing import Final, TypeVar, cast, final
 
 import numpy as np
 
-from reflow import AnyStep, FlowError
+from reflow import AnyStep, Flow, FlowError
 
 from ._model import Model
-from ._phrases import BACK, STAY, Phrases, overlap, parts, plain
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reflow import Flow
+from ._phrases import BACK, NOBODY, STAY, Phrases, overlap, parts, plain, words
 
 D = TypeVar("D")
 
@@ -30,8 +25,6 @@ MIDDLE: Final = -0.2
 STEEPNESS: Final = 4.0
 # How much it counts against the wish that a text is closer to a quiet phrase than to a loud one.
 CALM: Final = 8.0
-# Similarities so close together don't tell which of two steps with the same description is meant.
-NEAR: Final = 0.09
 # Against fitting the wish to single phrases.
 RIDGE: Final = 0.01
 # Characters; what is behind them isn't read. More than a minute of talking.
@@ -57,9 +50,22 @@ class Router:
     Raises:
         FlowError: if the flow has no steps, if the examples are for something that isn't a step of
             it or aren't texts, or if the threshold is out of range: everything that is wrong.
+        TypeError: if the flow isn't one, the examples aren't a mapping, or the threshold isn't a
+            number.
     """
 
-    __slots__ = ("_flow", "_loud", "_model", "_named", "_quiet", "_stay", "_steps", "_threshold", "_topics", "_wish")
+    __slots__ = (
+        "_flow",
+        "_loud",
+        "_model",
+        "_named",
+        "_quiet",
+        "_stay",
+        "_steps",
+        "_threshold",
+        "_topics",
+        "_wish",
+    )
 
     def __init__(
         self,
@@ -68,6 +74,15 @@ class Router:
         examples: Mapping[AnyStep, Sequence[str]] | None = None,
         threshold: float = 0.5,
     ) -> None:
+        if not isinstance(cast("object", flow), Flow):
+            message = f"Router() needs a flow, not {flow!r}"
+            raise TypeError(message)
+        if not isinstance(cast("object", examples), Mapping | None):
+            message = f"examples= must be a mapping of steps to lists of texts, not {examples!r}"
+            raise TypeError(message)
+        if isinstance(threshold, bool) or not isinstance(cast("object", threshold), int | float):
+            message = f"threshold= must be a number, not {threshold!r}"
+            raise TypeError(message)
         steps = flow.steps
         given = examples or {}
         faults = [] if steps else ["it has no steps to go back to"]
@@ -86,16 +101,16 @@ class Router:
         self._model: Final = _model()
         phrases = [Phrases(step, given.get(step, ())) for step in steps]
         self._topics: Final = [phrase.words for phrase in phrases]
-        groups: list[Sequence[str]] = [BACK, STAY]
+        groups: list[Sequence[str]] = [BACK, STAY, NOBODY]
         for phrase in phrases:
             groups += [phrase.back, phrase.stay, phrase.named, phrase.loud, phrase.quiet]
         # All at once, as that is quicker.
         embedded = self._model.embed([text for group in groups for text in group])
         ends = [*accumulate(map(len, groups), initial=0)]
-        back, stay, *own = (embedded[start:end] for start, end in pairwise(ends))
+        back, stay, nobody, *own = (embedded[start:end] for start, end in pairwise(ends))
         named = [np.vstack(both) for both in zip(own[::5], own[2::5], strict=True)]
         # The last is for what names no step, such as "sorry".
-        self._named: Final = [*named, stay]
+        self._named: Final = [*named, np.vstack([stay, nobody])]
         self._stay: Final = own[1::5]
         self._loud: Final = [np.vstack(both) for both in zip(named, own[3::5], strict=True)]
         self._quiet: Final = own[4::5]
@@ -155,7 +170,7 @@ class Router:
             close = [float((phrases @ vector).max()) for phrases in self._named]
             shares = [*overlap(part, self._topics), 0.0]
             named = [near + WORD * share for near, share in zip(close, shares, strict=True)]
-            best = self._best(named, active)
+            best = self._meant(named.index(max(named)), part, active)
             if best == len(self._steps) or self._steps[best] is active:
                 continue
             # "My name and my e-mail are wrong": a part may have the wish from the whole, unless
@@ -166,32 +181,28 @@ class Router:
                 wished = max(wished, of_all - self._calm(best, vectors[0]))
             sure = 1 / (1 + math.exp(-STEEPNESS * (wished - MIDDLE)))
             step = self._steps[best]
-            found[step] = max(found.get(step, 0.0), min(1.0, named[best]) * sure)
+            found[step] = max(found.get(step, 0.0), min(1.0, max(named)) * sure)
         return found
 
-    def _best(self, named: Sequence[float], active: AnyStep | None) -> int:
+    def _meant(self, best: int, part: str, active: AnyStep | None) -> int:
         """Give the number of the step that is meant, or of what names no step.
 
-        A flow that is included twice has each description twice; where the text doesn't tell which
-        one is meant, it is the one that is asked, or the one that belongs closest to it.
+        A flow that is included twice has each description twice, as different only as the ids. If
+        no word tells which one is meant, it is the step that is asked, or the closest one to it.
         """
-        best = named.index(max(named))
         if active is None or best == len(self._steps):
             return best
-        meant = self._steps[best].description
+        description = self._steps[best].description
+        twins = [n for n, step in enumerate(self._steps) if step.description == description]
+        shared = frozenset[str].intersection(*(self._topics[twin] for twin in twins))
+        telling = words(part) - shared
 
-        def closeness(number: int) -> tuple[bool, int, float]:
-            step = self._steps[number]
-            return (step is active, _common(step.id, active.id), named[number])
+        def closeness(twin: int) -> tuple[int, bool, int, bool]:
+            step = self._steps[twin]
+            told = len(telling & self._topics[twin])
+            return (told, step is active, _common(step.id, active.id), twin == best)
 
-        return max(
-            (
-                number
-                for number, step in enumerate(self._steps)
-                if step.description == meant and named[number] >= named[best] - NEAR
-            ),
-            key=closeness,
-        )
+        return max(twins, key=closeness)
 
     def _calm(self, number: int, vector: np.ndarray) -> float:
         """Say how much less of a wish it is, as it is closer to what is said to stay."""
