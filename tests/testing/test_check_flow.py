@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 import trio
-from faulty_flows import (
+from checked_flows import (
     FAULTS,
+    REQUESTS,
+    good,
     lopsided,
     never_equal,
     not_a_number,
@@ -33,19 +35,8 @@ from reflow.testing import FlowCheckError, check_flow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reflow import AnyStep
-    from reflow.testing import Request
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-REQUESTS: tuple[Request, ...] = (
-    "go_back",
-    "jump_ahead",
-    "retake",
-    "answer",
-    "skip",
-    "stop",
-    "cancel",
-)
 
 
 @pytest.mark.parametrize(("make", "rule", "text"), FAULTS.values(), ids=FAULTS)
@@ -119,24 +110,6 @@ def test_the_examples(name: str, flow: str, answers: str) -> None:
     found = example[flow]
     assert isinstance(found, Flow)
     check_flow(found, lambda: Page("1", "2", answers))
-
-
-def good() -> tuple[Flow[None], list[AnyStep]]:
-    """Make a flow of every kind of step."""
-    flow = Flow("f")
-    a = flow.step("a", id="a", sensitive=True)(number)
-    b = flow.step("b", id="b", depends_on=[a], optional=True, validate=valid)(number)
-    c = flow.step("c", id="c", when=lambda r: r.get(b, 0) % 2 == 0)(number)
-    d = flow.step("d", id="d", always_ask=True, revisitable=False)(number)
-    e = flow.step("e", id="e", point_of_no_return=True)(number)
-    return flow, [a, b, c, d, e]
-
-
-def valid(value: int) -> int:
-    """Take what isn't negative."""
-    if value < 0:
-        raise ValueError(value)
-    return value
 
 
 def test_a_good_flow() -> None:

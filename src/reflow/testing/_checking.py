@@ -84,7 +84,7 @@ def check_flow(
     except ImportError as exc:
         message = f"check_flow needs {exc.name}: python -m pip install hypothesis"
         raise ImportError(message, name=exc.name) from exc
-    check: _Check[D] = _Check(flow, deps, may_raise, ignore, backends or _installed())
+    check: FlowCheck[D] = FlowCheck(flow, deps, may_raise, ignore, backends or _installed())
     strategies = {
         i: st.sampled_from(values) if isinstance(values, Sequence) else values
         for i, values in _checked(flow, answers or {}).items()
@@ -126,7 +126,7 @@ class _Enough(BaseException):
 
 
 @final
-class _Check(Generic[D]):
+class FlowCheck(Generic[D]):
     """Plays schedules with one flow."""
 
     def __init__(

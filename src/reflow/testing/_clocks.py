@@ -137,14 +137,12 @@ class _Selector(selectors.DefaultSelector):
 
 def _works_for(thread: threading.Thread, loop: object) -> bool:
     """Say whether a thread is at work for a loop: waits for something, or is anyio's and busy."""
-    if any(waiter in thread.name for waiter in _WAITERS):
-        return True
     # anyio has no public way to tell; if these names ever change, a test of this module fails.
-    if getattr(thread, "loop", None) is not loop:
-        return False
     workers: Container[object] = getattr(thread, "workers", ())
     idle: Container[object] = getattr(thread, "idle_workers", ())
-    return thread in workers and thread not in idle
+    is_busy = thread in workers and thread not in idle
+    waits = any(waiter in thread.name for waiter in _WAITERS)
+    return waits or (is_busy and getattr(thread, "loop", None) is loop)
 
 
 def virtual_asyncio() -> Backend:

@@ -148,17 +148,8 @@ class Drive:
         active = self._run.active
         if active is None or active.id != wanted:
             return None
-        for event in reversed(self._events):
-            match event:
-                case StepEntered():
-                    return event
-                case GoBackRequested():
-                    return None
-                case StepsMadeStale(steps=steps, in_doubt=in_doubt) if wanted in steps + in_doubt:
-                    return None
-                case _:
-                    pass
-        return None
+        latest = next(event for event in reversed(self._events) if _tells_of(event, wanted))
+        return latest if isinstance(latest, StepEntered) else None
 
     async def _wait(self, there: Callable[[], bool]) -> None:
         """Wait until it is so at rest, until the run is over, or until nothing happens any more.
@@ -224,6 +215,17 @@ class Drive:
             ends = [repr(event) for event in self._events.of(RunFailed)]
             cause = ends[0] if ends else f"{type(self._failure).__name__}: {self._failure}"
             exc.add_note(f"before that, the run had ended with {cause}")
+
+
+def _tells_of(event: Event, step: str) -> bool:
+    """Say whether an event begins a visit, or interrupts the one to this step."""
+    match event:
+        case StepEntered() | GoBackRequested():
+            return True
+        case StepsMadeStale(steps=steps, in_doubt=in_doubt):
+            return step in steps + in_doubt
+        case _:
+            return False
 
 
 @overload

@@ -149,8 +149,6 @@ class Follower:
         # What is closed is only built, whatever its condition says.
         if doubt and model.closing(i) is None:
             broken("conditions", f"{event!r} came before its condition was evaluated")
-        if (closed := model.closing(i)) is not None and i not in model.starts:
-            broken("closed", f"{event!r} came, but it is behind the point of no return {closed!r}")
         asked = i in model.queue() or (i == model.first and model.on_detour)
         reason = model.reason(i, asked=asked)
         number = model.visits[i] + 1

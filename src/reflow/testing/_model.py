@@ -248,8 +248,6 @@ class Model:
                 self.unqueue(i)
                 self.requested.append(i)
         self.disturbed = True
-        if self.first is not None:
-            self.give_way()
 
     def unqueue(self, i: int) -> None:
         """A step isn't asked for any more."""
@@ -373,8 +371,6 @@ class Model:
 
     def outdate(self, j: int, how: str) -> bool:
         """What a step goes by, which may be under way, has changed; say whether that is news."""
-        if j == self.first:
-            self.give_way()
         if j != self.active:
             return False
         news = how not in self.outdated

@@ -1,4 +1,4 @@
-"""Flows with faults that their authors can make, and the rules that these break."""
+"""Flows for `check_flow`: a good one, and those with faults that their authors can make."""
 
 from __future__ import annotations
 
@@ -10,12 +10,26 @@ import anyio
 from anyio.lowlevel import checkpoint
 from typing_extensions import override
 
-from reflow import Flow, Visit
+from reflow import AnyStep, Flow, Visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from reflow.testing import Request
+
 Case: TypeAlias = "tuple[Callable[[], Flow[None]], str, str]"
+
+
+REQUESTS: tuple[Request, ...] = (
+    "go_back",
+    "jump_ahead",
+    "retake",
+    "answer",
+    "skip",
+    "stop",
+    "cancel",
+)
+"""Everything that may be asked of a run."""
 
 
 async def one(visit: Visit) -> int:
@@ -27,6 +41,24 @@ async def number(visit: Visit) -> int:
     """Answer another one each time."""
     await checkpoint()
     return visit.number
+
+
+def good() -> tuple[Flow[None], list[AnyStep]]:
+    """Make a flow of every kind of step."""
+    flow = Flow("f")
+    a = flow.step("a", id="a", sensitive=True)(number)
+    b = flow.step("b", id="b", depends_on=[a], optional=True, validate=valid)(number)
+    c = flow.step("c", id="c", when=lambda r: r.get(b, 0) % 2 == 0)(number)
+    d = flow.step("d", id="d", always_ask=True, revisitable=False)(number)
+    e = flow.step("e", id="e", point_of_no_return=True)(number)
+    return flow, [a, b, c, d, e]
+
+
+def valid(value: int) -> int:
+    """Take what isn't negative."""
+    if value < 0:
+        raise ValueError(value)
+    return value
 
 
 def impure() -> Flow[None]:
