@@ -36,7 +36,7 @@ class Router:
     """Tells from what somebody says which steps they want to go back to.
 
     Loads the model at the first use in a process (some 20 ms), then reads phrases for every step
-    with it (0.1 to 0.2 s per step), so make one router per flow, and keep it. It may be used by
+    with it (0.2 to 0.3 s per step), so make one router per flow, and keep it. It may be used by
     several threads, and keeps nothing of what people say, nor logs it.
 
     Args:
