@@ -320,3 +320,16 @@ async def test_an_annotation_that_comes_or_goes(typed: bool) -> None:
     results = await life.run(journal)
     assert life.log.visits == ["last 2 recovered"]
     assert results[life.address] == Address("address.street1", "address.zip_code1")
+
+
+async def test_what_can_not_be_built_again_when_the_flow_changes() -> None:
+    """It isn't kept, and fails where it runs again."""
+    journal = MemoryJournal()
+    with pytest.raises(KeyboardInterrupt):
+        await Life("last", typed=False).run(journal)
+    life = Life(typed=False)
+    life.inner.build = broken  # type: ignore[method-assign]  # another release's
+    add(life.flow, "new")
+    with pytest.raises(ArithmeticError) as caught:
+        await life.flow.run(journal=journal, key=KEY, on_change="keep")
+    assert caught.value.__notes__ == ["in step 'address' of flow 'f', visit 2"]
