@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from addresses import household
+from addresses import AddressFlow, household
 from journals import KEY
+from spans import Spans
+from support import interrupted
 
-from reflow import MemoryJournal
+from reflow import Flow, MemoryJournal, Visit
 from reflow.diagram import mermaid
+from reflow.otel import Tracing
 from reflow.timeline import svg
 
 
@@ -33,3 +36,21 @@ async def test_a_lane_for_every_step_inside() -> None:
     await household().run(journal=journal, key=KEY)
     drawn = svg(await journal.read(KEY))
     assert "home.address.street" in drawn
+
+
+@pytest.mark.anyio
+async def test_a_visit_inside_that_ends_with_the_whole_is_traced() -> None:
+    """Its span ends, too, and says how."""
+
+    async def zip_code(visit: Visit) -> str:
+        visit.run.skip("address")
+        await interrupted()
+
+    spans, inner, flow = Spans(), AddressFlow(zip_code=zip_code), Flow("f")
+    flow.include(inner.flow, "address", id="address", build=inner.build, optional=True)
+    await flow.run(observers=[Tracing(spans.tracer)])
+    assert spans.outcomes == [
+        "visit address.street completed",
+        "visit address.zip_code skipped",
+        "run f completed",
+    ]

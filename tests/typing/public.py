@@ -33,6 +33,7 @@ from reflow import (
     Step,
     StepCompleted,
     StepDecorator,
+    StepEntered,
     StepState,
     StoredRun,
     Tool,
@@ -43,7 +44,7 @@ from reflow.diagram import mermaid
 from reflow.journal import PostgresJournal, SQLiteJournal, open_journal
 from reflow.otel import Tracing
 from reflow.router import Router
-from reflow.testing import check_journal
+from reflow.testing import Drive, Recorder, Script, check_flow, check_journal, drive
 from reflow.timeline import svg
 
 
@@ -349,3 +350,19 @@ def route(run: Run) -> None:
     Router(intake, examples={name: ["it is Eve"]})
     Router(intake, examples={name: ["it is Eve"], plan: ("the other one",)})
     Router(Flow("no deps"), examples={step: ["that"] for step in intake.steps})
+
+
+async def walked(recorder: Recorder) -> None:
+    """Test a flow."""
+    script = Script().answer(name, "Ada", "Bob").go_back(plan, name).answer(plan, Plan.FAMILY)
+    assert_type(script, Script)
+    async with drive(intake, Console(), script=script, observers=[recorder]) as d:
+        assert_type(d, Drive)
+        assert_type(d.run, Run)
+        assert_type(d.results, Results)
+        assert_type(await d.at(name), StepEntered)
+        assert_type(await d.finish(), Results)
+    assert_type(d.events, Recorder)
+    async with drive(Flow("no deps")) as other:
+        assert_type(other, Drive)
+    check_flow(intake, Console, answers={name: ["Ada"], plan: list(Plan)})

@@ -13,6 +13,7 @@ from reflow import (
     Step,
     Visit,
 )
+from reflow.testing import Script
 
 plain = Flow("plain")
 with_deps = Flow[int]("with deps")
@@ -110,3 +111,4 @@ plain.include(with_deps, "n", id="n", build=count)  # type: ignore[arg-type]  # 
 plain.include(with_deps, "o", id="o", build=count, deps=lambda _: "x")  # type: ignore[arg-type, return-value]  # pyright: ignore[reportArgumentType, reportCallIssue]  # other deps
 with_deps.include(plain, "p", id="p", build=lambda step: step.id)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownLambdaType, reportUnknownMemberType]  # results
 IncludedStep[int]().at("a")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]  # no step
+Script().answer(a, 1)  # type: ignore[misc]  # pyright: ignore[reportArgumentType]  # not a str
