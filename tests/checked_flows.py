@@ -113,11 +113,11 @@ def raising_condition() -> Flow[None]:
 
 @final
 class Never_:  # noqa: N801 - as `typing.Never` is taken
-    """Is equal to nothing, not even itself."""
+    """Can't be compared with anything, not even itself."""
 
     @override
     def __eq__(self, other: object) -> bool:
-        return False
+        raise ValueError
 
     __hash__ = None  # type: ignore[assignment]  # nothing could find it
 

@@ -109,14 +109,14 @@ def test_the_examples(name: str, flow: str, answers: str) -> None:
     example = runpy.run_path(str(EXAMPLES / f"{name}.py"))
     found = example[flow]
     assert isinstance(found, Flow)
-    check_flow(found, lambda: Page("1", "2", answers))
+    check_flow(found, lambda: Page("1", "2", answers), examples=30)
 
 
 def test_a_good_flow() -> None:
     """With steps that run and steps that are answered, whatever is asked of it."""
     flow, (_, b, *_) = good()
-    check_flow(flow, requests=REQUESTS)
-    check_flow(flow, answers={b: range(3)}, requests=REQUESTS)
+    check_flow(flow, requests=REQUESTS, examples=40)
+    check_flow(flow, answers={b: range(3)}, requests=REQUESTS, examples=40)
     check_flow(flow, requests=(), examples=5)
 
 
@@ -131,14 +131,16 @@ def test_a_flow_that_cant_be_stored() -> None:
     check_flow(flow)
 
 
-def test_what_may_be_expected() -> None:
+@pytest.mark.parametrize("kinds", [ZeroDivisionError, (ValueError, ZeroDivisionError)])
+def test_what_steps_may_raise(kinds: type[Exception] | tuple[type[Exception], ...]) -> None:
+    """What is expected is no fault."""
+    check_flow(raising_condition(), may_raise=kinds, examples=20)
+
+
+@pytest.mark.parametrize("make", [never_equal, lopsided, shared, not_a_number])
+def test_what_answers_may_be_like(make: Callable[[], Flow[None]]) -> None:
     """What is meant as it is, is no fault."""
-    check_flow(raising_condition(), may_raise=ZeroDivisionError)
-    check_flow(raising_condition(), may_raise=(ValueError, ZeroDivisionError))
-    check_flow(never_equal(), ignore={"equality"})
-    check_flow(lopsided(), ignore={"equality"}, examples=20)
-    check_flow(shared(), ignore={"mutation"})
-    check_flow(not_a_number(), ignore={"equality"})
+    check_flow(make(), ignore={"equality", "mutation"}, examples=20)
 
 
 def test_answers_that_cant_be_copied() -> None:
@@ -154,7 +156,7 @@ def test_answers_that_cant_be_copied() -> None:
     flow.step("a", id="a")(act)
     flow.step("b", id="b")(other)
     flow.step("c", id="c")(one)
-    check_flow(flow)
+    check_flow(flow, examples=20)
 
 
 def test_answers_that_validate_refuses() -> None:

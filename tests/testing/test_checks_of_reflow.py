@@ -133,7 +133,7 @@ def cases(draw: st.DrawFn) -> tuple[list[Declaration], Schedule]:
     return declared, draw(schedules(len(declared), REQUESTS, answers, cuts=True))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_random_flows(case: tuple[list[Declaration], Schedule]) -> None:
     """Whatever a flow is like, reflow and the model of its rules agree on what happens."""

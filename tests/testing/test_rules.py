@@ -162,6 +162,13 @@ ALLOWED: dict[str, tuple[tuple[Event, ...], tuple[Event, ...]]] = {
         ),
         (),
     ),
+    "a visit that was ended by an answer, and has its say": (
+        (
+            *(*A[:2], StepAnswered("a", "y", changed=False)),
+            *(AnswerSuperseded("a", 1, "z"), CleanupFailed("a", 1, ValueError())),
+        ),
+        (),
+    ),
     "a callback that raises": ((*A, CallbackFailed("a", ValueError()), entered("b")), ()),
     "a request for a step that is closed meanwhile": (
         (

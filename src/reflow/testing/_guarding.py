@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 # Turns of the event loop in which nothing happens: more than any step takes that does something.
-_LIMIT: Final = 50_000
+_LIMIT: Final = 20_000
 
 
 @final

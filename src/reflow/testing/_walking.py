@@ -92,7 +92,6 @@ class Walk(Generic[D]):
         self._untold = 0
         self._run: Run
         self._cancel: Callable[[], object]
-        self._over = False
         self._moved: anyio.Event | None = None
         self._events: list[Event] = []
         self._entered = 0
@@ -149,29 +148,33 @@ class Walk(Generic[D]):
             journal=journal,
             key=None if journal is None else KEY,
         )
-        self._over = False
         self._entered = self._untold = 0
-        failure: Exception | None = None
         for move in early:
             self._make_move(move)
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._keep_moving)
-            with anyio.CancelScope() as scope:
-                self._cancel = scope.cancel
-                try:
-                    await run.drive()
-                except RunStoppedError:
-                    pass
-                except Exception as exc:  # noqa: BLE001 - said below
-                    failure = exc
-            self._over = True
-            tasks.cancel_scope.cancel()
+        failure = await self._end_of(run)
         if self.fault is not None:
             raise self.fault
         if failure is not None:
             trouble = f"drive() raised {type(failure).__name__}, though failures are collected"
             raise BrokenRuleError("failures", trouble) from failure
         await self._check_end(run, before)
+
+    async def _end_of(self, run: Run) -> Exception | None:
+        """Drive a run, with someone beside it; give what that raises, unless it was stopped."""
+        failure: Exception | None = None
+        moving = anyio.CancelScope()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_moving, moving)
+            with anyio.CancelScope() as scope:
+                self._cancel = scope.cancel
+                try:
+                    await run.drive()
+                except RunStoppedError:
+                    pass
+                except Exception as exc:  # noqa: BLE001 - said by whoever calls this
+                    failure = exc
+            moving.cancel()
+        return failure
 
     async def _check_end(self, run: Run, before: set[anyio.TaskInfo]) -> None:
         last = self._events[-1] if self._events else None
@@ -247,24 +250,27 @@ class Walk(Generic[D]):
             return None  # later: what begins might be closed before it can be answered
         return self._make_move(self._between.pop(0))
 
-    async def _keep_moving(self) -> None:
+    async def _keep_moving(self, moving: anyio.CancelScope) -> None:
         """Make the moves that don't come right after an event; see that something happens."""
-        # What is asked before that is told no sooner.
-        await self._something_happens()
-        while not self._over:
-            if self._beside:
-                move = self._beside.pop(0)
-                for _ in range(move.after):
-                    if not await self._something_happens():
-                        break
-                for _ in range(move.turns):
-                    await checkpoint()
-                self._make_move(move)
-            elif not await self._something_happens():
-                if self._between:
-                    self._make_move(self._between.pop(0))
-                else:
-                    self._end_standstill()
+        with moving:
+            # What is asked before that is told no sooner.
+            await self._something_happens()
+            while True:
+                if self._beside:
+                    await self._move_beside(self._beside.pop(0))
+                elif not await self._something_happens():
+                    if self._between:
+                        self._make_move(self._between.pop(0))
+                    else:
+                        self._end_standstill()
+
+    async def _move_beside(self, move: Move) -> None:
+        for _ in range(move.after):
+            if not await self._something_happens():
+                break
+        for _ in range(move.turns):
+            await checkpoint()
+        self._make_move(move)
 
     async def _something_happens(self) -> bool:
         self._moved = moved = anyio.Event()
