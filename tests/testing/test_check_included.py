@@ -68,6 +68,8 @@ def test_what_is_skipped_and_answered_as_a_whole() -> None:
         backends=["trio"],
         examples=150,
     )
+    answers = {step: [0] for step in flow.steps}
+    check_flow(flow, answers=answers, requests=["skip"], backends=["trio"], examples=40)
 
 
 def test_what_a_condition_that_raises_has_skipped() -> None:
