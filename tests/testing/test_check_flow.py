@@ -44,7 +44,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 def test_faults(make: Callable[[], Flow[None]], rule: str, text: str, backend: str) -> None:
     """Each is found, on each backend, and said by the name of the rule."""
     with pytest.raises(FlowCheckError, match=text) as raised:
-        check_flow(make(), backends=["asyncio" if backend == "asyncio" else "trio"])
+        check_flow(make(), backends=["asyncio" if backend == "asyncio" else "trio"], examples=500)
     assert raised.value.rule == rule
 
 

@@ -154,7 +154,8 @@ def virtual_trio() -> Backend:
     """Give trio with virtual time, for the fixture `anyio_backend`.
 
     The clock is trio's `MockClock(autojump_threshold=0)`, a new one each time. It jumps whenever
-    every task waits, also for threads and sockets.
+    every task waits, also for threads and sockets. Outside of the fixture, give it to `trio.run`:
+    before anyio 4.14, `anyio.run` leaves out the options of trio.
 
     Raises:
         ImportError: if trio isn't installed.

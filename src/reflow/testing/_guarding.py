@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, final
 
 import anyio
 
-from ._clocks import VirtualTimeLoop, virtual_trio
+from ._clocks import VirtualTimeLoop
 from ._compat import override
 
 if TYPE_CHECKING:
@@ -52,11 +52,14 @@ class Guard:
             AbandonedError: if the event loop was left.
             BaseException: what the function raises.
         """
-        options = self._trio() if backend == "trio" else {"loop_factory": self._make_loop}
 
         def run() -> None:
             try:
-                anyio.run(main, backend=backend, backend_options=options)
+                if backend == "trio":
+                    self._run_on_trio(main)
+                else:
+                    options = {"loop_factory": self._make_loop}
+                    anyio.run(main, backend=backend, backend_options=options)
             except BaseException as exc:  # noqa: BLE001 - raised where the outcome is waited for
                 self._outcome.put(exc)
             else:
@@ -80,15 +83,17 @@ class Guard:
         loop._watch = self._turn
         return loop
 
-    def _trio(self) -> dict[str, object]:
-        # Only whoever has trio gets here.
-        from trio.abc import Instrument  # noqa: PLC0415
+    def _run_on_trio(self, main: Callable[[], Awaitable[None]]) -> None:
+        # Only whoever has trio gets here. Not by `anyio.run`: before anyio 4.14 it leaves out the
+        # options of trio, the clock among them.
+        import trio  # noqa: PLC0415
+        from trio.testing import MockClock  # noqa: PLC0415
 
         turn = self._turn
 
-        class Watch(Instrument):
+        class Watch(trio.abc.Instrument):
             @override
             def before_io_wait(self, timeout: float) -> None:  # noqa: ARG002 - trio's
                 turn()
 
-        return {**virtual_trio()[1], "instruments": [Watch()]}
+        trio.run(main, clock=MockClock(autojump_threshold=0), instruments=[Watch()])
