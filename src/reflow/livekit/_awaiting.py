@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_rests: set[object] = set()
+
 
 class Awaiting(Generic[T]):
     """Awaits an agent task, and turns a cancellation of the caller into an interruption of it.
@@ -45,7 +47,10 @@ class Awaiting(Generic[T]):
             Exception: what the agent task ended with.
         """
         with self._shield:
+            lost: bool | None = None
             while True:
+                if lost is None and self.task.done():
+                    lost = self.is_lost()
                 try:
                     # What asyncio's tasks get: a future, or None for a mere turn of the loop.
                     waits_for = cast("asyncio.Future[object] | None", self._awaitable.send(None))
@@ -55,6 +60,8 @@ class Awaiting(Generic[T]):
                     if self._cancelled is not None:
                         raise self._cancelled from exc
                     raise
+                if lost:
+                    return self._abandon(waits_for)
                 if waits_for is None:
                     try:
                         await asyncio.sleep(0)
@@ -82,6 +89,27 @@ class Awaiting(Generic[T]):
             self._cancelled = exc
             # Level cancellation would be delivered again and again.
             self._shield.enter_context(anyio.CancelScope(shield=True))
+
+    def is_lost(self) -> bool:
+        """Say whether the floor will not come back, so that nothing is left to wait for."""
+        return False
+
+    def _abandon(self, waits_for: asyncio.Future[object] | None) -> T:
+        task = asyncio.get_running_loop().create_task(self._rest(waits_for))
+        _rests.add(task)
+        task.add_done_callback(_rests.discard)
+        return self.ending()
+
+    async def _rest(self, waits_for):
+        while True:
+            if waits_for is None:
+                await asyncio.sleep(0)
+            else:
+                await asyncio.wait([waits_for])
+            try:
+                waits_for = self._awaitable.send(None)
+            except (StopIteration, Exception):
+                return
 
     def is_interrupted(self) -> bool:
         """Say whether the agent task is to end."""

@@ -71,7 +71,7 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
 
     @override
     def __await__(self) -> Generator[None, None, TaskGroupResult]:
-        return Awaiting(self, super().__await__()).result().__await__()
+        return GroupAwaiting(self, super().__await__()).result().__await__()
 
     @override
     async def on_enter(self) -> None:
@@ -96,10 +96,11 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
             raise
         finally:
             if not self.done():
+                self._ending = ending
                 self.complete(ending)
 
     async def on_exit(self) -> None:
-        if not self.done():
+        if not self.done() and not await self._floor.is_closing():
             self._end("another agent took over")
 
     async def llm_node(self, chat_ctx, tools, model_settings):
@@ -122,6 +123,16 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
             raise
         finally:
             self._awaiting = None
+
+
+class GroupAwaiting(Awaiting[T]):
+    def is_lost(self):
+        floor = self.task._floor
+        return floor is not None and floor.holder is not self.task
+    def ending(self):
+        if isinstance(self.task._ending, Exception):
+            raise self._cancelled or self.task._ending
+        return self.task._ending
 
 
 class StepAwaiting(Awaiting[T]):
