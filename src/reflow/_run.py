@@ -346,6 +346,11 @@ class Run(Endings):
             self._inner_deps[scope.end] = outer if make is None else make(outer)
         return self._inner_deps[scope.end]
 
+    @property
+    def visit(self) -> Visit[object] | None:
+        """The visit that is under way; None between visits, before and after the run."""
+        return self._visit
+
     def tools(self, *, constant: bool = False) -> tuple[Tool, ...]:
         """Give a language model the means to steer the run: `go_back`, `answer` and `skip`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast
 
 import anyio
 
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from livekit.agents import AgentTask
 
 T = TypeVar("T")
+U = TypeVar("U")
 
-_rests: set[object] = set()
+# What a coroutine gives to asyncio's tasks: a future, or None for a mere turn of the loop.
+_Wait: TypeAlias = "asyncio.Future[object] | None"
 
 
 class Awaiting(Generic[T]):
@@ -33,6 +35,7 @@ class Awaiting(Generic[T]):
         self._awaitable: Final = awaitable
         self._cancelled: asyncio.CancelledError | None = None
         self._shield: Final = ExitStack()
+        self._is_handing_back = False
 
     async def result(self) -> T:
         """Wait for the result.
@@ -47,72 +50,46 @@ class Awaiting(Generic[T]):
             Exception: what the agent task ended with.
         """
         with self._shield:
-            lost: bool | None = None
-            while True:
-                if lost is None and self.task.done():
-                    lost = self.is_lost()
-                try:
-                    # What asyncio's tasks get: a future, or None for a mere turn of the loop.
-                    waits_for = cast("asyncio.Future[object] | None", self._awaitable.send(None))
-                except StopIteration as stop:
-                    return cast("T", stop.value)
-                except Exception as exc:
-                    if self._cancelled is not None:
-                        raise self._cancelled from exc
-                    raise
-                if lost:
-                    return self._abandon(waits_for)
-                if waits_for is None:
-                    try:
-                        await asyncio.sleep(0)
-                    except asyncio.CancelledError as exc:
-                        self._note(exc)
+            try:
+                return await self._undisturbed(self._awaitable)
+            except Exception as exc:
+                if self._cancelled is not None:
+                    raise self._cancelled from exc
+                raise
+
+    async def _undisturbed(self, awaitable: Generator[object, None, U]) -> U:
+        """Await something that sees no cancellation."""
+        while True:
+            if self.task.done() and not self._is_handing_back:
+                self._is_handing_back = True
+                await self._undisturbed(self.before_hand_back().__await__())
+            try:
+                waits_for = cast("_Wait", awaitable.send(None))
+            except StopIteration as stop:
+                return cast("U", stop.value)
+            await self._wait_for(waits_for)
+
+    async def _wait_for(self, future: _Wait) -> None:
+        while future is None or not future.done() or self.is_held():
+            try:
+                if future is None:
+                    await asyncio.sleep(0)
                 else:
-                    await self._wait_for(waits_for)
-
-    async def _wait_for(self, future: asyncio.Future[object]) -> None:
-        while True:
-            is_over = self.task.done() and future.done()
-            if future.done() and not (is_over and self.is_held()):
-                break
-            pending = [f for f in (future, self.change()) if f is not None and not f.done()]
-            try:
-                # It cancels none of them.
-                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                    pending = {f for f in (future, self.change()) if f and not f.done()}
+                    # It cancels none of them.
+                    await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError as exc:
-                self._note(exc)
-            if self.is_interrupted():
+                if self._cancelled is None:
+                    self._cancelled = exc
+                    # Level cancellation would be delivered again and again.
+                    self._shield.enter_context(anyio.CancelScope(shield=True))
+            if self.is_to_end():
                 self.interrupt()
+            if future is None:
+                break
 
-    def _note(self, exc: asyncio.CancelledError) -> None:
-        if self._cancelled is None:
-            self._cancelled = exc
-            # Level cancellation would be delivered again and again.
-            self._shield.enter_context(anyio.CancelScope(shield=True))
-
-    def is_lost(self) -> bool:
-        """Say whether the floor will not come back, so that nothing is left to wait for."""
-        return False
-
-    def _abandon(self, waits_for: asyncio.Future[object] | None) -> T:
-        task = asyncio.get_running_loop().create_task(self._rest(waits_for))
-        _rests.add(task)
-        task.add_done_callback(_rests.discard)
-        return self.ending()
-
-    async def _rest(self, waits_for):
-        while True:
-            if waits_for is None:
-                await asyncio.sleep(0)
-            else:
-                await asyncio.wait([waits_for])
-            try:
-                waits_for = self._awaitable.send(None)
-            except (StopIteration, Exception):
-                return
-
-    def is_interrupted(self) -> bool:
-        """Say whether the agent task is to end."""
+    def is_to_end(self) -> bool:
+        """Say whether the agent task is to be interrupted."""
         return self._cancelled is not None
 
     def interrupt(self) -> None:
@@ -120,9 +97,12 @@ class Awaiting(Generic[T]):
         self.task.cancel()
 
     def is_held(self) -> bool:
-        """Say whether the agent task, which is done, must wait before it hands back."""
+        """Say whether the agent task must wait before it goes on."""
         return False
 
     def change(self) -> asyncio.Future[None] | None:
-        """Give what is done when `is_held`, or what is to be interrupted, may have changed."""
+        """Give what is done when one of the above may have changed."""
         return None
+
+    async def before_hand_back(self) -> None:
+        """Do what must be done when the task is done, before it hands back."""

@@ -1,3 +1,4 @@
+"""A task group as LiveKit's, on reflow."""
 from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 from reflow import Flow, Visit

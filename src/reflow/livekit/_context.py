@@ -1,0 +1,85 @@
+"""What a step's task knows of the conversation, and what stays of it in the group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, final
+
+from livekit.agents import ChatContext, ChatMessage
+
+from reflow import Reason, StepCompleted, StepEntered, StepsMadeStale
+
+if TYPE_CHECKING:
+    from livekit.agents import ChatItem
+
+    from reflow import AnyStep, Event, Visit
+
+_CALLS: Final = {"function_call", "function_call_output"}
+
+
+@final
+class History:
+    """Remembers why steps run again; an observer of the run."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._because: Final[dict[str, dict[str, None]]] = {}
+        self._entered: Final[dict[str, StepEntered]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        match event:
+            case StepsMadeStale(by=by, steps=steps, in_doubt=in_doubt):
+                for step in (*steps, *in_doubt):
+                    self._because.setdefault(step, {})[by] = None
+            case StepCompleted(step=step):
+                self._because.pop(step, None)
+            case _:
+                pass
+
+    def note(self, visit: Visit[object]) -> str | None:
+        """Tell the model why a step runs again, and what its answer was before."""
+        step = visit.step
+        match visit.reason:
+            case Reason.REQUESTED:
+                told = "The user wants to change this answer, or to be asked once more."
+            case Reason.STALE:
+                changed = ", ".join(self._because.get(step.id, ()))
+                told = f"This is asked again because something changed that it depends on: {changed}."
+            case Reason.RESUMED | Reason.RECOVERED:
+                told = "The conversation comes back to this, where it was interrupted."
+            case Reason.FIRST:
+                return None
+        before = visit.get(step, _NONE)
+        if before is _NONE:
+            return told
+        if step.sensitive:
+            return f"{told} The user has answered it before."
+        return f"{told} The answer before was: {before!r}"
+
+
+_NONE: Final = object()
+
+
+def told(context: ChatContext, note: str | None) -> ChatContext:
+    """Give the context with a note for the model at its end."""
+    if note is None:
+        return context
+    # It isn't handed back: instructions stay with the agent whose they are.
+    return ChatContext([*context.items, ChatMessage(role="system", content=[note])])
+
+
+def calls_since(items: list[ChatItem], last: str | None) -> list[ChatItem]:
+    """Give the function calls behind an item, and what they gave.
+
+    Args:
+        items: of a step's task, oldest first.
+        last: the id of the item that was the last one when the task began.
+    """
+    calls: list[ChatItem] = []
+    # From the end: it doesn't matter how long the conversation was before.
+    for item in reversed(items):
+        if item.id == last:
+            break
+        if item.type in _CALLS:
+            calls.append(item)
+    return calls[::-1]

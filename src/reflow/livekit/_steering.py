@@ -1,0 +1,134 @@
+"""The tools of a run as LiveKit's, for the model that talks with the user during a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from livekit.agents import ToolError, function_tool
+from livekit.agents.llm import ToolFlag
+
+from reflow import ToolCallError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from livekit.agents.llm import RawFunctionTool
+
+    from reflow import Run, Tool
+
+_OUT_OF_SCOPE: Final = (
+    "Call this when the user wants to change or correct something that other tasks have dealt with, "
+    "or to hear one of them again. Those tasks are done once more, in the order given, and so is "
+    "whatever depends on an answer that changes; then the conversation goes on where it was. If the "
+    "user asks for several, give all of them in the order requested."
+)
+
+
+def tools_of(runs: Sequence[Run]) -> list[RawFunctionTool]:
+    """Give the tools of a run, and what of those of the runs around it can be named as well.
+
+    Args:
+        runs: the run, and those that it is nested in, the nearest first.
+    """
+    (own, *_) = made = [{tool.name: tool for tool in run.tools()} for run in runs]
+    tools: list[RawFunctionTool] = []
+    # By the name that the model uses: whose step it is, and its id there.
+    targets: dict[str, tuple[int, str]] = {}
+    lines: list[str] = []
+    for level, (run, tools_there) in enumerate(zip(runs, made, strict=True)):
+        named = _enum(tools_there["go_back"])
+        for step in run.steps:
+            if step.id in named and step is not run.active:
+                name = "outer." * level + step.id if step.id in targets else step.id
+                targets[name] = level, step.id
+                lines.append(f"- {name}: {' '.join(step.description.split())}")
+    if targets:
+        go_back = [tools_there["go_back"] for tools_there in made]
+        tools.append(_out_of_scope(runs, go_back, targets, lines))
+    tools += [_passed_on(tool) for name, tool in own.items() if name != "go_back"]
+    return tools
+
+
+def _enum(tool: Tool) -> list[object]:
+    """Give the ids that a tool may be called with."""
+    properties = cast("dict[str, dict[str, dict[str, list[object]]]]", tool.schema["properties"])
+    return properties["steps"]["items"].get("enum", [])
+
+
+def _out_of_scope(
+    runs: Sequence[Run],
+    go_back: Sequence[Tool],
+    targets: dict[str, tuple[int, str]],
+    lines: list[str],
+) -> RawFunctionTool:
+    async def out_of_scope(raw_arguments: dict[str, object]) -> str:
+        given = raw_arguments.get("task_ids")
+        names = [given] if isinstance(given, str) else given
+        wanted: dict[int, list[str]] = {}
+        known = dict(targets)
+        for level, run in enumerate(runs):
+            if run.active is not None:
+                # To ask it anew from its top is possible, but nothing to be offered.
+                known.setdefault(run.active.id, (level, run.active.id))
+        found = [known.get(name) if isinstance(name, str) else None for name in _items(names)]
+        if not found or None in found:
+            fault = "an id is unknown" if found else "no task was named"
+            choice = ", ".join(targets)
+            raise ToolError(f"Nothing was done: {fault}. Give 'task_ids' some of: {choice}.")
+        for level, name in filter(None, found):
+            wanted.setdefault(level, []).append(name)
+        said = ""
+        # From the inside out: going back around a group ends what is inside.
+        for level, ids in sorted(wanted.items()):
+            said = _call(go_back[level], {"steps": ids})
+        return said
+
+    schema: dict[str, object] = {
+        "type": "object",
+        "properties": {
+            "task_ids": {
+                "type": "array",
+                "description": "\n".join(["The ids of the tasks, in the order requested:", *lines]),
+                "items": {"type": "string", "enum": list(targets)},
+                "minItems": 1,
+            }
+        },
+        "required": ["task_ids"],
+        "additionalProperties": False,
+    }
+    return function_tool(
+        out_of_scope,
+        raw_schema={
+            "name": "out_of_scope",
+            "description": _OUT_OF_SCOPE,
+            "parameters": schema,
+        },
+        flags=ToolFlag.IGNORE_ON_ENTER,
+    )
+
+
+def _items(names: object) -> list[object]:
+    return cast("list[object]", names) if isinstance(names, list) else []
+
+
+def _passed_on(tool: Tool) -> RawFunctionTool:
+    async def call(raw_arguments: dict[str, object]) -> str:
+        return _call(tool, raw_arguments)
+
+    return function_tool(
+        call,
+        raw_schema={
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.schema,
+        },
+        flags=ToolFlag.IGNORE_ON_ENTER,
+    )
+
+
+def _call(tool: Tool, arguments: object) -> str:
+    try:
+        return tool.call(arguments)
+    except ToolCallError as error:
+        # What LiveKit tells the model.
+        raise ToolError(str(error)) from error
