@@ -83,18 +83,19 @@ class Awaiting(Generic[T]):
                     self._cancelled = exc
                     # Level cancellation would be delivered again and again.
                     self._shield.enter_context(anyio.CancelScope(shield=True))
-            if self.is_to_end():
-                self.interrupt()
+            self.go_on()
             if future is None:
                 break
 
-    def is_to_end(self) -> bool:
-        """Say whether the agent task is to be interrupted."""
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the caller was cancelled."""
         return self._cancelled is not None
 
-    def interrupt(self) -> None:
-        """Tell the agent task to end; called again after each change."""
-        self.task.cancel()
+    def go_on(self) -> None:
+        """Do what is to be done after each change, and after each cancellation."""
+        if self.is_cancelled:
+            self.task.cancel()
 
     def is_held(self) -> bool:
         """Say whether the agent task must wait before it goes on."""

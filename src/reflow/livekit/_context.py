@@ -60,15 +60,14 @@ class History:
 _NONE: Final = object()
 
 
-def told(context: ChatContext, note: str | None) -> ChatContext:
-    """Give the context with a note for the model at its end."""
-    if note is None:
-        return context
+def with_note(items: list[ChatItem], note: str | None) -> ChatContext:
+    """Give the context of a step's task, with a note for the model at its end."""
     # It isn't handed back: instructions stay with the agent whose they are.
-    return ChatContext([*context.items, ChatMessage(role="system", content=[note])])
+    notes = [] if note is None else [ChatMessage(role="system", content=[note])]
+    return ChatContext([*items, *notes])
 
 
-def calls_since(items: list[ChatItem], last: str | None) -> list[ChatItem]:
+def calls_since(items: list[ChatItem], last: str) -> list[ChatItem]:
     """Give the function calls behind an item, and what they gave.
 
     Args:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, final
+from typing import TYPE_CHECKING, Final, final
 from weakref import WeakKeyDictionary
 
 import anyio
-from livekit.agents import Agent, AgentTask
-from typing_extensions import override
-
-from ._awaiting import Awaiting
+from livekit.agents import AgentTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from livekit.agents import Agent, AgentSession, ConversationItemAddedEvent
 
-    from livekit.agents import AgentSession, ConversationItemAddedEvent
-
-T = TypeVar("T")
+    from ._conductor import Conductor
 
 # The groups under way in a session, each nested in the one before it.
 _nested: Final[WeakKeyDictionary[AgentSession[object], list[Floor]]] = WeakKeyDictionary()
@@ -27,10 +22,11 @@ _nested: Final[WeakKeyDictionary[AgentSession[object], list[Floor]]] = WeakKeyDi
 class Floor:
     """Follows the handoffs of a session, for one group."""
 
-    def __init__(self, group: AgentTask[object], session: AgentSession[object]) -> None:
+    def __init__(self, conductor: Conductor, group: Agent, session: AgentSession[object]) -> None:
         """Begin to follow when entered."""
-        self.group: Final = group
+        self.conductor: Final = conductor
         self.session: Final = session
+        self._group: Final = group
         self._change: asyncio.Future[None] | None = None
         self._nested: Final = _nested.setdefault(session, [])
 
@@ -43,40 +39,46 @@ class Floor:
         """Follow no more."""
         self.session.off("conversation_item_added", self._seen)
         self._nested.remove(self)
-        self._changed()
 
     def _seen(self, event: ConversationItemAddedEvent) -> None:
         if event.item.type == "agent_handoff":
-            self._changed()
+            self.changed()
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Wake whoever waits for a change."""
         if self._change is not None:
             self._change.set_result(None)
             self._change = None
 
     def change(self) -> asyncio.Future[None]:
-        """Give a future that is done after the next handoff."""
+        """Give a future that is done after the next change."""
         if self._change is None:
             self._change = asyncio.get_running_loop().create_future()
         return self._change
 
-    def around(self) -> list[Floor]:
+    def around(self) -> list[Conductor]:
         """Give the groups that this one is nested in, the nearest first."""
-        return self._nested[: self._nested.index(self)][::-1]
+        outer = self._nested[: self._nested.index(self)]
+        return [floor.conductor for floor in reversed(outer)]
 
-    def inside(self) -> Floor | None:
+    def inside(self) -> Conductor | None:
         """Give the group that is nested in this one, if there is one."""
-        position = self._nested.index(self) + 1
-        return self._nested[position] if position < len(self._nested) else None
+        inner = self._nested[self._nested.index(self) + 1 :]
+        return inner[0].conductor if inner else None
 
-    def is_at(self, task: AgentTask[T]) -> bool:
-        """Say whether nobody nested in a step's task has the floor: it, or the group itself."""
-        return self.session.current_agent in {task, self.group}
+    @property
+    def holder(self) -> Agent:
+        """The agent that has the floor, or is about to get it."""
+        return self.session.current_agent
+
+    def is_at(self, task: Agent) -> bool:
+        """Say whether nobody nested in a step's task has the floor: it has, or the group."""
+        return self.holder is task or self.holder is self._group
 
     def is_lost(self) -> bool:
         """Say whether `update_agent` has given the floor to an agent outside of the group."""
         # Whatever is awaited inside the group is an agent task.
-        return not isinstance(self.session.current_agent, AgentTask)
+        return not isinstance(self.holder, AgentTask)
 
     async def is_closing(self) -> bool:
         """Say whether the session closes, or is closed."""
@@ -87,44 +89,3 @@ class Floor:
         except Exception:  # noqa: BLE001 - the name of what it raises is not public
             return True
         return False
-
-
-@final
-class StepAwaiting(Awaiting[T]):
-    """Awaits the task of a step, with whatever is nested in it."""
-
-    def __init__(
-        self,
-        task: AgentTask[T],
-        awaitable: Generator[object, None, T],
-        floor: Floor,
-        forget: Callable[[], object] | None,
-    ) -> None:
-        """Begin."""
-        super().__init__(task, awaitable)
-        self._floor: Final = floor
-
-    @override
-    def is_to_end(self) -> bool:
-        return super().is_to_end() or self._floor.is_lost()
-
-    @override
-    def interrupt(self) -> None:
-        # From the inside out: whoever is nested hands back first.
-        if (inside := self._floor.inside()) is not None:
-            inside.group.cancel()
-        elif self._floor.is_at(self.task) or self._floor.is_lost():
-            self.task.cancel()
-        else:
-            holder = self._floor.session.current_agent
-            if isinstance(holder, AgentTask) and not holder.done():
-                holder.cancel()
-
-    @override
-    def is_held(self) -> bool:
-        # LiveKit would take it that the agent was changed, and close the group's activity.
-        return self.task.done() and not (self._floor.is_at(self.task) or self._floor.is_lost())
-
-    @override
-    def change(self) -> asyncio.Future[None]:
-        return self._floor.change()

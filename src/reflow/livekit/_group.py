@@ -1,35 +1,183 @@
-"""A task group as LiveKit's, on reflow."""
+"""A task group with the interface of LiveKit's."""
+
 from __future__ import annotations
-from typing import TYPE_CHECKING, TypeVar
-from reflow import Flow, Visit
-from livekit.agents import NOT_GIVEN
-from ._flow_task import FlowTask, run_task
+
+import inspect
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast, final, get_args, get_origin, overload
+
 import attrs
+from livekit.agents import NOT_GIVEN, AgentTask
+from typing_extensions import Self, get_type_hints
+
+from reflow import Flow, FlowError, Visit
+
+from ._conductor import run_task
+from ._flow_task import FlowTask
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+
+    from livekit.agents import ChatContext, NotGivenOr
+
+    from reflow import AnyStep, Journal, Observer, OnChange, Results, Step, StepCompleted
+
+    OnTaskCompleted: TypeAlias = "Callable[[TaskCompletedEvent], Coroutine[None, None, None]]"
 
 T = TypeVar("T")
 
+
+@final
 @attrs.frozen
 class TaskCompletedEvent:
-    agent_task: object
+    """A step of a task group is done."""
+
+    agent_task: AgentTask[object]
+    """The task that gave the result; of a step that is a plain function: the group."""
     task_id: str
     result: object
 
+
 class TaskGroup(FlowTask[None]):
-    def __init__(self, *, summarize_chat_ctx=True, return_exceptions=False, chat_ctx=NOT_GIVEN, on_task_completed=None):
+    """Runs several agent tasks in order, and goes back to some of them when the user wants to.
+
+    A drop-in for `livekit.agents.beta.workflows.TaskGroup`.
+    """
+
+    def __init__(
+        self,
+        *,
+        summarize_chat_ctx: bool = True,
+        return_exceptions: bool = False,
+        chat_ctx: NotGivenOr[ChatContext] = NOT_GIVEN,
+        on_task_completed: OnTaskCompleted | None = None,
+        observers: Iterable[Observer] = (),
+        journal: Journal | None = None,
+        key: str | None = None,
+        on_change: OnChange = "refuse",
+    ) -> None:
+        """Begin a group without steps."""
+        self._declared: Flow[None] = Flow("task_group")
         self._on_task_completed = on_task_completed
-        super().__init__(Flow("task_group"), None, summarize_chat_ctx=summarize_chat_ctx, return_exceptions=return_exceptions, chat_ctx=chat_ctx,
-            on_completed=self._call_back if on_task_completed else None)
-        self._tasks = {}
+        # By id: the task of the latest visit.
+        self._tasks: dict[str, AgentTask[object]] = {}
+        super().__init__(
+            self._declared,
+            summarize_chat_ctx=summarize_chat_ctx,
+            return_exceptions=return_exceptions,
+            chat_ctx=chat_ctx,
+            on_completed=None if on_task_completed is None else self._tell,
+            observers=observers,
+            journal=journal,
+            key=key,
+            on_change=on_change,
+        )
 
-    async def _call_back(self, event):
-        await self._on_task_completed(TaskCompletedEvent(self._tasks.get(event.step), event.step, event.value))
+    async def _tell(self, event: StepCompleted) -> None:
+        task = self._tasks.get(event.step, cast("AgentTask[object]", self))
+        on_task_completed = cast("OnTaskCompleted", self._on_task_completed)
+        await on_task_completed(TaskCompletedEvent(task, event.step, event.value))
 
-    def add(self, task_factory, *, id, description):
+    def add(self, task_factory: Callable[[], AgentTask[T]], *, id: str, description: str) -> Self:
+        """Add a step, and return the group; see `step`, which gives a typed key instead."""
         self.step(task_factory, id=id, description=description)
         return self
 
-    def step(self, task_factory, *, id, description, **options):
-        async def act(visit: Visit[None]) -> object:
-            task = self._tasks[id] = task_factory()
+    @overload
+    def step(
+        self,
+        task_factory: Callable[[], AgentTask[T]],
+        *,
+        id: str,
+        description: str,
+        depends_on: Iterable[AnyStep] = (),
+        when: Callable[[Results], bool] | None = None,
+        always_ask: bool = False,
+        point_of_no_return: bool = False,
+        revisitable: bool = True,
+        optional: bool = False,
+        sensitive: bool = False,
+        validate: Callable[[T], T] | None = None,
+        model_may_answer: bool = False,
+    ) -> Step[T]: ...
+    @overload
+    def step(
+        self,
+        task_factory: Callable[[Visit[None]], Awaitable[T]],
+        *,
+        id: str,
+        description: str,
+        depends_on: Iterable[AnyStep] = (),
+        when: Callable[[Results], bool] | None = None,
+        always_ask: bool = False,
+        point_of_no_return: bool = False,
+        revisitable: bool = True,
+        optional: bool = False,
+        sensitive: bool = False,
+        validate: Callable[[T], T] | None = None,
+        model_may_answer: bool = False,
+    ) -> Step[T]: ...
+    def step(
+        self,
+        task_factory: Callable[[], AgentTask[T]] | Callable[[Visit[None]], Awaitable[T]],
+        *,
+        id: str,
+        description: str,
+        depends_on: Iterable[AnyStep] = (),
+        when: Callable[[Results], bool] | None = None,
+        always_ask: bool = False,
+        point_of_no_return: bool = False,
+        revisitable: bool = True,
+        optional: bool = False,
+        sensitive: bool = False,
+        validate: Callable[[T], T] | None = None,
+        model_may_answer: bool = False,
+    ) -> Step[T]:
+        """Declare the next step."""
+        if self._conductor.has_begun:
+            raise FlowError(f"step {id!r}: the task group has begun, nothing can be added")
+        if inspect.iscoroutinefunction(task_factory):
+            function = cast("Callable[[Visit[None]], Awaitable[T]]", task_factory)
+        else:
+            function = self._asking(cast("Callable[[], AgentTask[T]]", task_factory), id)
+        declare = self._declared.step(
+            description,
+            id=id,
+            depends_on=depends_on,
+            when=when,
+            always_ask=always_ask,
+            point_of_no_return=point_of_no_return,
+            revisitable=revisitable,
+            optional=optional,
+            sensitive=sensitive,
+            validate=cast("Callable[[T], T]", validate),
+            model_may_answer=model_may_answer,
+        )
+        return declare(function)
+
+    def _asking(
+        self, task_factory: Callable[[], AgentTask[T]], id: str
+    ) -> Callable[[Visit[None]], Awaitable[T]]:
+        async def ask(visit: Visit[None]) -> T:
+            task = task_factory()
+            self._tasks[id] = cast("AgentTask[object]", task)
             return await run_task(task)
-        return self._flow.step(description, id=id, **options)(act)
+
+        ask.__annotations__["return"] = _result_type(task_factory)
+        return ask
+
+
+def _result_type(made_by: object) -> object:
+    """Give the type of what the tasks of a factory are completed with; object if nobody says."""
+    if get_origin(made_by) is AgentTask:
+        return get_args(made_by)[0]
+    if isinstance(made_by, type):
+        for base in made_by.__mro__:
+            for parent in getattr(base, "__orig_bases__", ()):
+                if get_origin(parent) is AgentTask and not isinstance(get_args(parent)[0], TypeVar):
+                    return get_args(parent)[0]
+        return object
+    try:
+        hint = get_type_hints(made_by).get("return")
+    except Exception:
+        return object
+    return object if hint is None else _result_type(hint)

@@ -1,0 +1,98 @@
+"""Awaiting the task of a step, with whatever is nested in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar, final
+
+from livekit.agents import AgentTask
+from typing_extensions import override
+
+from ._awaiting import Awaiting
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Generator
+
+    from livekit.agents import ChatContext, ChatMessage
+
+    from ._floor import Floor
+
+T = TypeVar("T")
+
+
+@final
+class StepAwaiting(Awaiting[T]):
+    """Awaits the task of a step, with whatever is nested in it."""
+
+    def __init__(
+        self,
+        task: AgentTask[T],
+        awaitable: Generator[object, None, T],
+        floor: Floor,
+        *,
+        heard: list[ChatMessage],
+        kept: ChatContext | None,
+    ) -> None:
+        """Begin.
+
+        Args:
+            task: the step's.
+            awaitable: what `task.__await__()` gave.
+            floor: the group's.
+            heard: what the user said before the task had the floor, to be answered by it.
+            kept: all that may stay of the conversation; None: what is said stays, too.
+        """
+        super().__init__(task, awaitable)
+        self._floor: Final = floor
+        self._heard: Final = heard
+        self._kept: Final = kept
+        self._has_entered = False
+        if heard:
+            self._watch_entry()
+
+    def _watch_entry(self) -> None:
+        on_enter = self.task.on_enter
+
+        async def entered() -> None:
+            try:
+                await on_enter()
+            finally:
+                self._has_entered = True
+                self._floor.changed()
+
+        # LiveKit calls it when the task has the floor and can speak. There is no event for that.
+        self.task.on_enter = entered  # type: ignore[method-assign]  # of this one task
+
+    @override
+    def go_on(self) -> None:
+        if self.is_cancelled or self._floor.is_lost():
+            self._interrupt()
+        elif self._has_entered and self._floor.holder is self.task and not self.task.done():
+            while self._heard:
+                # Its own turn, so that all tools are offered: on entry, some aren't.
+                self._floor.session.generate_reply(user_input=self._heard.pop(0))
+
+    def _interrupt(self) -> None:
+        # From the inside out: whoever is nested hands back first.
+        if (inside := self._floor.inside()) is not None:
+            inside.stop("the step that it is part of was interrupted")
+        elif self._floor.is_at(self.task) or self._floor.is_lost():
+            self.task.cancel()
+        else:
+            holder = self._floor.holder
+            if isinstance(holder, AgentTask) and not holder.done():
+                holder.cancel()
+
+    @override
+    def is_held(self) -> bool:
+        # LiveKit would take it that the agent was changed, and close the group's activity.
+        return self.task.done() and not (self._floor.is_at(self.task) or self._floor.is_lost())
+
+    @override
+    def change(self) -> asyncio.Future[None]:
+        return self._floor.change()
+
+    @override
+    async def before_hand_back(self) -> None:
+        if self._kept is not None:
+            await self.task.update_chat_ctx(self._kept)
