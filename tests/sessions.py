@@ -125,6 +125,7 @@ class _Stream(llm.LLMStream):
 
 def by_instructions(script: dict[str, Callable[[Turn], Reply] | Reply]) -> Script:
     """Make a script."""
+
     def run(turn: Turn) -> Reply:
         if turn.after_tools:
             return "ok"
@@ -132,6 +133,7 @@ def by_instructions(script: dict[str, Callable[[Turn], Reply] | Reply]) -> Scrip
             if turn.instructions.startswith(begin):
                 return reply(turn) if callable(reply) else reply
         return f"no script for {turn.instructions!r}"
+
     return run
 
 

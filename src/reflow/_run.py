@@ -349,7 +349,7 @@ class Run(Endings):
     @property
     def visit(self) -> Visit[object] | None:
         """The visit that is under way; None between visits, before and after the run."""
-        return self._visit
+        return cast("Visit[object] | None", self._visit)
 
     def tools(self, *, constant: bool = False) -> tuple[Tool, ...]:
         """Give a language model the means to steer the run: `go_back`, `answer` and `skip`.

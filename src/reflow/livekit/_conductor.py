@@ -19,7 +19,7 @@ from ._step_awaiting import StepAwaiting
 from ._summary import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from livekit.agents import ChatItem, ChatMessage
 
@@ -35,9 +35,7 @@ _conductor: Final[ContextVar[Conductor | None]] = ContextVar("reflow.livekit", d
 class Conductor:
     """Drives the run of a group, in the `on_enter` of its agent task."""
 
-    def __init__(
-        self, group: AgentTask[TaskGroupResult], name: str, *, summarizes: bool
-    ) -> None:
+    def __init__(self, group: AgentTask[TaskGroupResult], name: str, *, summarizes: bool) -> None:
         """Begin; `prepare` is set before the group is entered."""
         self.group: Final = group
         self.prepare: Callable[[], Run]
@@ -113,7 +111,7 @@ class Conductor:
             return
         try:
             await summarize(self.group)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it destroys no result
             _log.exception("task group %r: its conversation can't be summarized", self._name)
             result._summary_failure = error
 

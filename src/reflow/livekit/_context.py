@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, assert_never, final
 
 from livekit.agents import ChatContext, ChatMessage
 
@@ -11,7 +11,7 @@ from reflow import Reason, StepCompleted, StepEntered, StepsMadeStale
 if TYPE_CHECKING:
     from livekit.agents import ChatItem
 
-    from reflow import AnyStep, Event, Visit
+    from reflow import Event, Visit
 
 _CALLS: Final = {"function_call", "function_call_output"}
 
@@ -40,21 +40,25 @@ class History:
         """Tell the model why a step runs again, and what its answer was before."""
         step = visit.step
         match visit.reason:
-            case Reason.REQUESTED:
-                told = "The user wants to change this answer, or to be asked once more."
-            case Reason.STALE:
-                changed = ", ".join(self._because.get(step.id, ()))
-                told = f"This is asked again because something changed that it depends on: {changed}."
-            case Reason.RESUMED | Reason.RECOVERED:
-                told = "The conversation comes back to this, where it was interrupted."
             case Reason.FIRST:
                 return None
+            case Reason.REQUESTED:
+                why = "The user wants to change this answer, or to be asked once more."
+            case Reason.STALE:
+                changed = ", ".join(self._because.get(step.id, ()))
+                why = (
+                    f"This is asked again because something that it depends on changed: {changed}."
+                )
+            case Reason.RESUMED | Reason.RECOVERED:
+                why = "The conversation comes back to this, where it was interrupted."
+            case _:
+                assert_never(visit.reason)
         before = visit.get(step, _NONE)
         if before is _NONE:
-            return told
+            return why
         if step.sensitive:
-            return f"{told} The user has answered it before."
-        return f"{told} The answer before was: {before!r}"
+            return f"{why} The user has answered it before."
+        return f"{why} The answer before was: {before!r}"
 
 
 _NONE: Final = object()

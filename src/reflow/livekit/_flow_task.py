@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 D = TypeVar("D")
 
-_INSTRUCTIONS: Final = "You lead the user through several tasks. At this moment the next one begins."
+_INSTRUCTIONS: Final = "You lead the user through several tasks, and the next one begins."
 
 
 class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
@@ -61,7 +61,7 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
     ) -> None: ...
     def __init__(
         self,
-        flow: Flow[D],
+        flow: Flow[D] | Flow[None],
         deps: D | None = None,
         *,
         summarize_chat_ctx: bool = True,
@@ -91,7 +91,9 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
         super().__init__(instructions=_INSTRUCTIONS, chat_ctx=chat_ctx)
         observers = tuple(observers)
         conductor = Conductor(self, flow.name, summarizes=summarize_chat_ctx)
-        conductor.prepare = lambda: flow.prepare(
+        # Without deps, D is None.
+        typed = cast("Flow[D]", flow)
+        conductor.prepare = lambda: typed.prepare(
             cast("D", deps),
             return_exceptions=return_exceptions,
             on_completed=on_completed,

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast, final, get_args, get_origin, overload
+from typing import (
+    TYPE_CHECKING,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    final,
+    get_args,
+    get_origin,
+    overload,
+)
 
 import attrs
 from livekit.agents import NOT_GIVEN, AgentTask
-from typing_extensions import Self, get_type_hints
+from typing_extensions import get_type_hints
 
 from reflow import Flow, FlowError, Visit
 
@@ -157,7 +167,7 @@ class TaskGroup(FlowTask[None]):
     def _asking(
         self, task_factory: Callable[[], AgentTask[T]], id: str
     ) -> Callable[[Visit[None]], Awaitable[T]]:
-        async def ask(visit: Visit[None]) -> T:
+        async def ask(_: Visit[None]) -> T:
             task = task_factory()
             self._tasks[id] = cast("AgentTask[object]", task)
             return await run_task(task)
@@ -178,6 +188,6 @@ def _result_type(made_by: object) -> object:
         return object
     try:
         hint = get_type_hints(made_by).get("return")
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever its annotations are, they don't say it
         return object
     return object if hint is None else _result_type(hint)

@@ -12,26 +12,26 @@ from reflow import ToolCallError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from livekit.agents.llm import RawFunctionTool
+    from livekit.agents import llm
 
     from reflow import Run, Tool
 
 _OUT_OF_SCOPE: Final = (
-    "Call this when the user wants to change or correct something that other tasks have dealt with, "
-    "or to hear one of them again. Those tasks are done once more, in the order given, and so is "
-    "whatever depends on an answer that changes; then the conversation goes on where it was. If the "
-    "user asks for several, give all of them in the order requested."
+    "Call this when the user wants to change or correct something that other tasks dealt with, or "
+    "to hear one of them again. These tasks are done once more, in the order given, and so is "
+    "whatever depends on an answer that changes; then the conversation goes on where it was. If "
+    "the user asks for several, give all of them in the order requested."
 )
 
 
-def tools_of(runs: Sequence[Run]) -> list[RawFunctionTool]:
+def tools_of(runs: Sequence[Run]) -> list[llm.Tool]:
     """Give the tools of a run, and what of those of the runs around it can be named as well.
 
     Args:
         runs: the run, and those that it is nested in, the nearest first.
     """
     (own, *_) = made = [{tool.name: tool for tool in run.tools()} for run in runs]
-    tools: list[RawFunctionTool] = []
+    tools: list[llm.Tool] = []
     # By the name that the model uses: whose step it is, and its id there.
     targets: dict[str, tuple[int, str]] = {}
     lines: list[str] = []
@@ -60,7 +60,7 @@ def _out_of_scope(
     go_back: Sequence[Tool],
     targets: dict[str, tuple[int, str]],
     lines: list[str],
-) -> RawFunctionTool:
+) -> llm.Tool:
     async def out_of_scope(raw_arguments: dict[str, object]) -> str:
         given = raw_arguments.get("task_ids")
         names = [given] if isinstance(given, str) else given
@@ -111,7 +111,7 @@ def _items(names: object) -> list[object]:
     return cast("list[object]", names) if isinstance(names, list) else []
 
 
-def _passed_on(tool: Tool) -> RawFunctionTool:
+def _passed_on(tool: Tool) -> llm.Tool:
     async def call(raw_arguments: dict[str, object]) -> str:
         return _call(tool, raw_arguments)
 

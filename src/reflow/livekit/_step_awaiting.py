@@ -70,7 +70,7 @@ class StepAwaiting(Awaiting[T]):
         elif self._has_entered and self._floor.holder is self.task and not self.task.done():
             while self._heard:
                 # Its own turn, so that all tools are offered: on entry, some aren't.
-                self._floor.session.generate_reply(user_input=self._heard.pop(0))
+                _speech = self._floor.session.generate_reply(user_input=self._heard.pop(0))
 
     def _interrupt(self) -> None:
         # From the inside out: whoever is nested hands back first.

@@ -10,17 +10,17 @@ from livekit.agents.llm import LLM, ChatContext
 from reflow import ReflowError
 
 if TYPE_CHECKING:
-    from livekit.agents import AgentTask, ChatItem
+    from livekit.agents import Agent, ChatItem
 
 _PROMPT: Final = """\
-Summarize the conversation below, for an assistant that goes on with it and sees nothing of it but your summary.
-Keep what the user wants, decided and told, and what the functions found out; leave out greetings, small talk and
-how things were found out. Be brief, and add nothing.
+Summarize the conversation below, for an assistant that goes on with it and sees nothing of it but
+your summary. Keep what the user wants, decided and told, and what the functions found out; leave
+out greetings, small talk, and how things were found out. Be brief, and add nothing.
 
 Each line is one entry, in JSON: what somebody said, the call of a function, or what it returned."""
 
 
-async def summarize(group: AgentTask[object]) -> None:
+async def summarize(group: Agent) -> None:
     """Replace what was said in a group by a summary of it.
 
     Raises:
@@ -32,7 +32,9 @@ async def summarize(group: AgentTask[object]) -> None:
         return
     model = group.session.llm
     if not isinstance(model, LLM):
-        raise ReflowError("the session has no language model that could summarize: its llm= is not an LLM")
+        raise ReflowError(
+            "the session has no language model that could summarize: its llm= is not an LLM"
+        )
     asked = ChatContext.empty()
     asked.add_message(role="system", content=_PROMPT)
     asked.add_message(role="user", content="\n".join(lines))
