@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import anyio
@@ -64,6 +64,11 @@ class Turn:
                 said = item.type == "message" and item.role == "user"
                 return (item.text_content or "") if said else ""
         return ""
+
+    def enum_of(self, tool: str, parameter: str) -> list[str]:
+        """Give what a tool's array parameter may hold."""
+        found: list[str] = self.tools[tool]["parameters"]["properties"][parameter]["items"]["enum"]
+        return found
 
     @property
     def after_tools(self) -> bool:
@@ -218,6 +223,21 @@ class Conversation(Generic[T]):
         with anyio.fail_after(60):
             return await asyncio.shield(self.parent.outcome)
 
+    async def tries_to_say(self, text: str) -> None:
+        """Let the user say something; LiveKit takes nothing while the floor passes on."""
+        try:
+            with anyio.fail_after(60):
+                await self.say(text)
+        except TimeoutError:
+            raise
+        except Exception:
+            await checkpoint()
+
+    async def ended(self) -> None:
+        """Wait until the parent has what it awaits, be it an error."""
+        with anyio.fail_after(60), suppress(Exception):
+            await asyncio.shield(self.parent.outcome)
+
     async def at(self, name: str) -> None:
         """Wait until it is asked for that, and the agent is silent."""
         with anyio.fail_after(60):
@@ -254,9 +274,10 @@ async def conversation(
     finally:
         with anyio.fail_after(60, shield=True):
             await session.aclose()
-        for _ in range(20):
+        for _ in range(1000):
             await checkpoint()
-        left = asyncio.all_tasks() - before
+            if not (left := asyncio.all_tasks() - before):
+                break
         assert not left, left
         if parent.outcome.done() and not parent.outcome.cancelled():
             parent.outcome.exception()

@@ -147,7 +147,7 @@ class Conductor:
         if floor is None or visit is None:
             raise FlowError("run_task: no step of the group is under way")
         self._check(task, visit)
-        if await floor.is_closing():
+        if floor.is_closing():
             await self._leave("the session is closing")
         runs = [self.run, *(outer.run for outer in floor.around())]
         await task.update_tools([*task.tools, *tools_of(runs)])
@@ -170,7 +170,7 @@ class Conductor:
         except Exception:
             if floor.is_lost():
                 await self._leave("another agent has taken over")
-            if await floor.is_closing():
+            if floor.is_closing():
                 await self._leave("the session is closing")
             raise
         else:

@@ -86,7 +86,10 @@ class StepAwaiting(Awaiting[T]):
     @override
     def is_held(self) -> bool:
         # LiveKit would take it that the agent was changed, and close the group's activity.
-        return self.task.done() and not (self._floor.is_at(self.task) or self._floor.is_lost())
+        floor = self._floor
+        return self.task.done() and not (
+            floor.is_at(self.task) or floor.is_lost() or floor.is_held_by_nobody()
+        )
 
     @override
     def change(self) -> asyncio.Future[None]:
