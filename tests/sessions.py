@@ -88,6 +88,7 @@ class ScriptedModel(llm.LLM):
         self.script = script
         self.turns: list[Turn] = []
         self.ids = itertools.count()
+        self.asked = asyncio.Event()
 
     @override
     def chat(
@@ -114,6 +115,7 @@ class _Stream(llm.LLMStream):
         }
         turn = Turn(self._chat_ctx.copy(), described)
         model.turns.append(turn)
+        model.asked.set()
         reply = model.script(turn)
         calls = [reply] if isinstance(reply, Call) else [] if isinstance(reply, str) else reply
         delta = llm.ChoiceDelta(
@@ -158,7 +160,7 @@ class Ask(AgentTask[str]):
 
 
 def obedient(turn: Turn) -> Reply:
-    """Do what the user says: "record x", "back a b", "look_up", several with "and"."""
+    """Do what the user says: "record x", "back a b", "look_up {}", several with "and"."""
     calls: list[Call] = []
     for order in turn.said.split(" and ") if turn.said else []:
         name, *words = order.split()
@@ -167,7 +169,7 @@ def obedient(turn: Turn) -> Reply:
         elif name == "record":
             calls.append(Call("record", {"value": " ".join(words)}))
         elif name in turn.tools:
-            calls.append(Call(name))
+            calls.append(Call(name, json.loads(" ".join(words) or "{}")))
     return calls or "well"
 
 
@@ -237,6 +239,14 @@ class Conversation(Generic[T]):
         """Wait until the parent has what it awaits, be it an error."""
         with anyio.fail_after(60), suppress(Exception):
             await asyncio.shield(self.parent.outcome)
+
+    async def until_asked(self, about: str) -> None:
+        """Wait until the model is asked by an agent with such instructions, and is silent again."""
+        with anyio.fail_after(60):
+            while about not in self.model.turns[-1].instructions:
+                self.model.asked = asyncio.Event()
+                await self.model.asked.wait()
+            await self.session.wait_for_idle()
 
     async def at(self, name: str) -> None:
         """Wait until it is asked for that, and the agent is silent."""

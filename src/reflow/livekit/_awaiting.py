@@ -90,7 +90,7 @@ class Awaiting(Generic[T]):
                     self._cancelled = exc
                     # Level cancellation would be delivered again and again.
                     self._shield.enter_context(anyio.CancelScope(shield=True))
-            self.go_on()
+            await self._undisturbed(self.go_on().__await__())
             if future is None:
                 break
 
@@ -99,7 +99,7 @@ class Awaiting(Generic[T]):
         """Whether the caller was cancelled."""
         return self._cancelled is not None
 
-    def go_on(self) -> None:
+    async def go_on(self) -> None:
         """Do what is to be done after each change, and after each cancellation."""
         if self.is_cancelled:
             self.task.cancel()
