@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -20,9 +21,8 @@ from reflow import (
     Event,
     GoBackRequested,
     RequestsDropped,
-    RunCancelled,
     RunCompleted,
-    RunFailed,
+    RunFinishedError,
     StepCompleted,
     StepEntered,
     StepSkipped,
@@ -162,7 +162,9 @@ class Dialogue:
         elif self.ending == "cancel":
             self.played[0].group.cancel()
         elif self.ending == "stop":
-            self.played[0].group.prepared().stop("enough")
+            # It may be over already.
+            with suppress(RunFinishedError):
+                self.played[0].group.prepared().stop("enough")
         elif self.ending == "timeout" and self.timeout is not None:
             self.timeout.reschedule(asyncio.get_running_loop().time())
         elif self.ending == "anyio" and self.scope is not None:

@@ -20,7 +20,7 @@ U = TypeVar("U")
 _Wait: TypeAlias = "asyncio.Future[object] | None"
 
 # While a task that is done must wait for the floor, it is looked at again after so many seconds.
-_GLANCE: Final = 0.05
+GLANCE: Final = 0.05
 
 
 class Awaiting(Generic[T]):
@@ -80,7 +80,7 @@ class Awaiting(Generic[T]):
                 else:
                     pending = {f for f in (future, self.change()) if f and not f.done()}
                     # Nobody says when a nested task can't begin any more, as the session closes.
-                    timeout = _GLANCE if future.done() else None
+                    timeout = GLANCE if future.done() else None
                     # It cancels none of them.
                     await asyncio.wait(
                         pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final, TypeVar, final
 from weakref import WeakSet
 
 from livekit.agents import AgentTask
 from typing_extensions import override
 
-from ._awaiting import Awaiting
+from ._awaiting import GLANCE, Awaiting
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Collection, Generator
 
     from livekit.agents import Agent, ChatContext, ChatMessage, llm
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ._floor import Floor
 
 T = TypeVar("T")
+
+# Turns of the event loop, in which whoever waits for the floor gets it.
+_TURNS: Final = 20
 
 
 @final
@@ -52,6 +55,7 @@ class StepAwaiting(Awaiting[T]):
         self._tools: Final = tools
         self._lent: Final[WeakSet[Agent]] = WeakSet()
         self._has_entered = False
+        self._has_nested = False
         if heard:
             self._watch_entry()
 
@@ -70,6 +74,7 @@ class StepAwaiting(Awaiting[T]):
 
     @override
     async def go_on(self) -> None:
+        self._has_nested = self._has_nested or not self._floor.is_at(self.task)
         if self.is_cancelled or self._floor.is_lost():
             self._interrupt()
         elif self._floor.inside() is None and not self._floor.is_at(self.task):
@@ -112,5 +117,12 @@ class StepAwaiting(Awaiting[T]):
 
     @override
     async def before_hand_back(self) -> None:
+        if self._has_nested:
+            # Another tool of the same turn may be about to get the floor for a task of its own.
+            # LiveKit lets the two wait for each other, if this one hands back first.
+            for _ in range(_TURNS):
+                await asyncio.sleep(0)
+            while self.is_held():
+                await asyncio.wait([self.change()], timeout=GLANCE)
         if self._kept is not None:
             await self.task.update_chat_ctx(self._kept)
