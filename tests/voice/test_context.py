@@ -9,11 +9,12 @@ import pytest
 from livekit.agents import ChatContext
 from sessions import Ask, Reply, Turn, conversation, obedient
 
-from reflow import Visit
 from reflow.livekit import TaskGroup
 
 if TYPE_CHECKING:
     from livekit.agents import Agent
+
+    from reflow import Visit
 
 pytestmark = pytest.mark.anyio
 
