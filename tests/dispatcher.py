@@ -1,0 +1,149 @@
+"""What LiveKit's server is to a worker, and no more: it registers workers and gives them jobs.
+
+The protocol: a worker connects to `/agent` and registers itself. For each job, it is asked whether
+it is available; if so, the job is assigned to it, and it reports how that goes. See
+`livekit.protocol.agent`, and `AgentServer` in livekit-agents.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, final
+
+from aiohttp import web
+from livekit.protocol.agent import Job, JobStatus, ServerMessage, WorkerMessage
+from livekit.protocol.models import Room
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+TESTS: Final = Path(__file__).parent
+WORKER: Final = TESTS / "voice_worker.py"
+PATHS: Final = (TESTS, TESTS.parent / "examples", TESTS.parent / "src")
+
+
+@final
+class Dispatcher:
+    """Gives jobs to the worker that registers with it, and talks with what runs there."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._worker: Final[asyncio.Queue[web.WebSocketResponse]] = asyncio.Queue()
+        self._messages: Final[asyncio.Queue[WorkerMessage]] = asyncio.Queue()
+        self._calls: Final[asyncio.Queue[web.WebSocketResponse]] = asyncio.Queue()
+        self._is_over: Final = asyncio.Event()
+
+    async def serve_worker(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve the connection of a worker."""
+        assert request.headers["Authorization"].startswith("Bearer ")
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        async for frame in websocket:
+            message = WorkerMessage.FromString(frame.data)
+            match message.WhichOneof("message"):
+                case "register":
+                    answer = ServerMessage()
+                    answer.register.worker_id = "the-worker"
+                    await websocket.send_bytes(answer.SerializeToString())
+                    await self._worker.put(websocket)
+                case "availability" | "update_job":
+                    await self._messages.put(message)
+                case _:
+                    # Its load, every other second.
+                    pass
+        return websocket
+
+    async def serve_call(self, request: web.Request) -> web.WebSocketResponse:
+        """Serve the connection of a job, which would be its room."""
+        websocket = web.WebSocketResponse()
+        await websocket.prepare(request)
+        await self._calls.put(websocket)
+        await self._is_over.wait()
+        return websocket
+
+    async def dispatch(self, job_id: str) -> web.WebSocketResponse:
+        """Give a job to the worker, when it is registered; give the connection to what runs."""
+        worker = await self._worker.get()
+        job = Job(id=job_id, room=Room(sid="the-sid", name="the-room"))
+        question = ServerMessage()
+        question.availability.job.CopyFrom(job)
+        await worker.send_bytes(question.SerializeToString())
+        answer = (await self._messages.get()).availability
+        assert (answer.job_id, answer.available) == (job_id, True)
+        order = ServerMessage()
+        order.assignment.job.CopyFrom(job)
+        order.assignment.token = "a-token"
+        await worker.send_bytes(order.SerializeToString())
+        assert await self.status(job_id) == JobStatus.JS_RUNNING
+        return await self._calls.get()
+
+    async def status(self, job_id: str) -> JobStatus:
+        """Wait for what the worker reports of a job."""
+        update = (await self._messages.get()).update_job
+        assert (update.job_id, update.error) == (job_id, "")
+        return update.status
+
+    def end(self) -> None:
+        """Let go of all calls."""
+        self._is_over.set()
+
+
+@asynccontextmanager
+async def dispatching() -> AsyncGenerator[Dispatcher]:
+    """Serve workers."""
+    dispatcher = Dispatcher()
+    app = web.Application()
+    app.router.add_get("/agent", dispatcher.serve_worker)
+    app.router.add_get("/call", dispatcher.serve_call)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        dispatcher.port = int(site.name.rpartition(":")[2])
+        yield dispatcher
+    finally:
+        dispatcher.end()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def working(dispatcher: Dispatcher) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Run a worker as a process; whatever it printed is printed at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(WORKER), "dev", "--no-reload"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
+            "LIVEKIT_URL": f"http://127.0.0.1:{dispatcher.port}",
+            "LIVEKIT_API_KEY": "a-key",
+            "LIVEKIT_API_SECRET": "a-secret-of-at-least-32-characters",
+            # Weights of models that nobody talks to.
+            "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
+        },
+    )
+    try:
+        yield process
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    finally:
+        print((await ended(process)).decode())
+
+
+async def ended(process: asyncio.subprocess.Process) -> bytes:
+    """Wait until a process has ended, and all processes that it started; give what they printed.
+
+    They inherit the pipe that they print into: it ends with the last of them.
+    """
+    printed, _ = await process.communicate()
+    return printed
