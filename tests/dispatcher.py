@@ -11,10 +11,11 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
+import anyio
 from aiohttp import web
 from livekit.protocol.agent import Job, JobStatus, ServerMessage, WorkerMessage
 from livekit.protocol.models import Room
@@ -114,9 +115,10 @@ async def dispatching() -> AsyncGenerator[Dispatcher]:
 
 @asynccontextmanager
 async def working(dispatcher: Dispatcher) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run a worker as a process; whatever it printed is printed at the end."""
+    """Run a worker as a process of its own; whatever is left of it at the end is killed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(WORKER), "dev", "--no-reload"),
+        # At the level below, LiveKit logs what a caller says.
+        *(sys.executable, str(WORKER), "dev", "--no-reload", "--log-level", "info"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -133,17 +135,17 @@ async def working(dispatcher: Dispatcher) -> AsyncGenerator[asyncio.subprocess.P
     )
     try:
         yield process
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
     finally:
-        print((await ended(process)).decode())
+        with suppress(ProcessLookupError), anyio.CancelScope(shield=True):
+            os.killpg(process.pid, signal.SIGKILL)
+            await ended(process)
 
 
-async def ended(process: asyncio.subprocess.Process) -> bytes:
-    """Wait until a process has ended, and all processes that it started; give what they printed.
+async def ended(process: asyncio.subprocess.Process) -> str:
+    """Wait until a process has ended, and all that it started; give what they printed.
 
     They inherit the pipe that they print into: it ends with the last of them.
     """
     printed, _ = await process.communicate()
-    return printed
+    print(printed.decode())
+    return printed.decode()
