@@ -26,7 +26,7 @@ from livekit.agents.beta import workflows
 from typing_extensions import override
 
 from reflow import Visit
-from reflow.livekit import TaskGroup, run_task
+from reflow.livekit import GroupStoppedError, TaskGroup, run_task
 
 T = TypeVar("T")
 
@@ -141,6 +141,8 @@ class Receptionist(Agent):
             self.contract = await self.intake()
         except ToolError as declined:
             goodbye = f"Say that there can be no contract without this, and goodbye: {declined}"
+        except GroupStoppedError:
+            return  # The caller has hung up; the error has what was answered until then.
         await self.session.generate_reply(instructions=goodbye).wait_for_playout()
         self.session.shutdown()
 
@@ -170,7 +172,7 @@ class Receptionist(Agent):
         doctor = group.step(
             ask_doctor, id="doctor", description="the family doctor", depends_on=[plan]
         )
-        # What is said about it is forgotten at once, and in no log.
+        # Nothing that is said about it stays in the conversation.
         card = group.step(
             lambda: AskCard("Ask for the number of the credit card to be charged."),
             id="card",

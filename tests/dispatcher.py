@@ -113,39 +113,52 @@ async def dispatching() -> AsyncGenerator[Dispatcher]:
         await runner.cleanup()
 
 
+@final
+class Worker:
+    """A worker, as a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process: Final = process
+        self.printed = ""
+
+    async def ended(self) -> int:
+        """Wait until it has ended, and all processes that it started; give its exit code.
+
+        They inherit the pipe that they print into: it ends with the last of them.
+        """
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.printed += line.decode()
+        return await self.process.wait()
+
+
 @asynccontextmanager
-async def working(dispatcher: Dispatcher) -> AsyncGenerator[asyncio.subprocess.Process]:
-    """Run a worker as a process of its own; whatever is left of it at the end is killed."""
-    process = await asyncio.create_subprocess_exec(
-        # At the level below, LiveKit logs what a caller says.
-        *(sys.executable, str(WORKER), "dev", "--no-reload", "--log-level", "info"),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
-            "LIVEKIT_URL": f"http://127.0.0.1:{dispatcher.port}",
-            "LIVEKIT_API_KEY": "a-key",
-            "LIVEKIT_API_SECRET": "a-secret-of-at-least-32-characters",
-            # Weights of models that nobody talks to.
-            "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
-        },
+async def working(dispatcher: Dispatcher) -> AsyncGenerator[Worker]:
+    """Run a worker; whatever is left of it at the end is killed."""
+    worker = Worker(
+        await asyncio.create_subprocess_exec(
+            # At the level below, LiveKit logs what a caller says.
+            *(sys.executable, str(WORKER), "dev", "--no-reload", "--log-level", "info"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
+                "LIVEKIT_URL": f"http://127.0.0.1:{dispatcher.port}",
+                "LIVEKIT_API_KEY": "a-key",
+                "LIVEKIT_API_SECRET": "a-secret-of-at-least-32-characters",
+                # Weights of models that nobody talks to.
+                "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
+            },
+        )
     )
     try:
-        yield process
+        yield worker
     finally:
         with suppress(ProcessLookupError), anyio.CancelScope(shield=True):
-            os.killpg(process.pid, signal.SIGKILL)
-            await ended(process)
-
-
-async def ended(process: asyncio.subprocess.Process) -> str:
-    """Wait until a process has ended, and all that it started; give what they printed.
-
-    They inherit the pipe that they print into: it ends with the last of them.
-    """
-    printed, _ = await process.communicate()
-    print(printed.decode())
-    return printed.decode()
+            os.killpg(worker.process.pid, signal.SIGKILL)
+            await worker.ended()
+        # For whoever reads the report of a test that failed.
+        sys.stdout.write(worker.printed)

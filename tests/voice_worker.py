@@ -63,7 +63,7 @@ class RoomlessSession(AgentSession[None]):
 
     async def _talk(self, websocket: ClientWebSocketResponse) -> None:
         async for message in websocket:
-            await self.run(user_input=str(message.data))
+            _turn: object = await self.run(user_input=str(message.data))
             await websocket.send_str(type(self.current_agent).__name__)
 
 

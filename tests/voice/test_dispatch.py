@@ -7,7 +7,7 @@ import sys
 
 import anyio
 import pytest
-from dispatcher import dispatching, ended, working
+from dispatcher import dispatching, working
 from livekit.protocol.agent import JobStatus
 
 pytestmark = [
@@ -54,11 +54,10 @@ async def test_a_job_from_its_dispatch_to_its_result() -> None:
                 pass
             assert told == f"{CONTRACT} 4111111111111111"
             assert await dispatcher.status("the-job") == JobStatus.JS_SUCCESS
-            worker.terminate()
-            printed = await ended(worker)
-            assert CONTRACT in printed
-            assert "4111" not in printed
-            assert worker.returncode == 0
+            worker.process.terminate()
+            assert await worker.ended() == 0
+            assert CONTRACT in worker.printed
+            assert "4111" not in worker.printed
 
 
 @pytest.mark.parametrize("death", [signal.SIGTERM, signal.SIGKILL])
@@ -69,8 +68,8 @@ async def test_the_death_of_a_worker(death: signal.Signals) -> None:
             call = await dispatcher.dispatch("the-job")
             await call.send_str("Ada Lovelace")
             assert await call.receive_str() == "GetEmailTask"
-            worker.send_signal(death)
+            worker.process.send_signal(death)
             if death == signal.SIGTERM:
                 assert await call.receive_str() == "None None"
-            await ended(worker)
-            assert worker.returncode == (0 if death == signal.SIGTERM else -death)
+            assert await worker.ended() == (0 if death == signal.SIGTERM else -death)
+            assert "Traceback" not in worker.printed
