@@ -22,7 +22,7 @@ from livekit.agents import (
     cli,
     function_tool,
 )
-from livekit.agents.beta import workflows
+from livekit.agents.beta.workflows import GetDOBTask, GetEmailTask, GetNameTask, GetPhoneNumberTask
 from typing_extensions import override
 
 from reflow import Visit
@@ -110,19 +110,10 @@ class AskCard(Ask[str]):
         self.complete(number)
 
 
-class AskConsent(Ask[bool]):
-    """Asks whether everything is right."""
-
-    @function_tool
-    async def record_consent(self) -> None:
-        """Record that the caller agrees; not when something is to be changed."""
-        self.complete(True)
-
-
 async def ask_phone(visit: Visit[None]) -> str:
     """Ask for the phone number; whoever doesn't want to give it needn't."""
     try:
-        return (await run_task(workflows.GetPhoneNumberTask())).phone_number
+        return (await run_task(GetPhoneNumberTask())).phone_number
     except ToolError:
         visit.skip()
 
@@ -149,15 +140,11 @@ class Receptionist(Agent):
     async def intake(self) -> Contract:
         """Ask for everything that a contract needs; each result has the type of its step."""
         group = TaskGroup(summarize_chat_ctx=False)
-        name = group.step(
-            lambda: workflows.GetNameTask(last_name=True), id="name", description="the full name"
-        )
-        email = group.step(workflows.GetEmailTask, id="email", description="the e-mail address")
+        name = group.step(lambda: GetNameTask(last_name=True), id="name", description="the name")
+        email = group.step(GetEmailTask, id="email", description="the e-mail address")
         phone = group.step(ask_phone, id="phone", description="the phone number", optional=True)
-        birthday = group.step(workflows.GetDOBTask, id="birthday", description="the date of birth")
-        plan = group.step(
-            lambda: AskChoice("the plan", Plan), id="plan", description="the insurance plan"
-        )
+        birthday = group.step(GetDOBTask, id="birthday", description="the date of birth")
+        plan = group.step(lambda: AskChoice("the plan", Plan), id="plan", description="the plan")
         members = group.step(
             lambda: AskNames("Ask for the names of all family members to insure."),
             id="members",
@@ -169,9 +156,7 @@ class Receptionist(Agent):
             return await run_task(AskChoice("the family doctor", DOCTORS[visit[plan]]))
 
         # Asked again when the plan has changed.
-        doctor = group.step(
-            ask_doctor, id="doctor", description="the family doctor", depends_on=[plan]
-        )
+        doctor = group.step(ask_doctor, id="doctor", description="the doctor", depends_on=[plan])
         # Nothing that is said about it stays in the conversation.
         card = group.step(
             lambda: AskCard("Ask for the number of the credit card to be charged."),
@@ -180,16 +165,16 @@ class Receptionist(Agent):
             sensitive=True,
         )
 
-        async def ask_consent(visit: Visit[None]) -> bool:
+        async def confirm(visit: Visit[None]) -> str:
             answers = visit.run.results
             known = {step.id: answers[step] for step in answers if not step.sensitive}
-            return await run_task(AskConsent(f"Ask whether all of this is right: {known}."))
+            return await run_task(AskChoice(f"consent to all of this: {known}", ["yes"]))
 
         # Asked again when anything has changed; once given, nothing can be changed any more.
         group.step(
-            ask_consent,
+            confirm,
             id="consent",
-            description="whether everything is right",
+            description="the consent to everything",
             always_ask=True,
             point_of_no_return=True,
         )

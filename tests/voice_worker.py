@@ -33,7 +33,7 @@ SCRIPT: Final[dict[str, Call]] = {
     "Dr. Apgar": Call("record_choice", {"choice": "Dr. Apgar"}),
     "Dr. Drew": Call("record_choice", {"choice": "Dr. Drew"}),
     "4111111111111111": Call("record_card", {"number": "4111111111111111"}),
-    "yes": Call("record_consent"),
+    "yes": Call("record_choice", {"choice": "yes"}),
     "my e-mail was wrong": Call("out_of_scope", {"task_ids": ["email"]}),
 }
 

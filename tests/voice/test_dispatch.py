@@ -30,9 +30,9 @@ CONVERSATION = {
     "Byron and Annabella": "AskChoice",
     "Dr. Drew": "AskChoice",
     "Dr. Apgar": "AskCard",
-    "4111111111111111": "AskConsent",
+    "4111111111111111": "AskChoice",
     "my e-mail was wrong": "GetEmailTask",
-    "ada@example.org": "AskConsent",
+    "ada@example.org": "AskChoice",
 }
 CONTRACT = (
     "Contract(name='Ada Lovelace', email='ada@example.org', phone=None, "
@@ -50,8 +50,9 @@ async def test_a_job_from_its_dispatch_to_its_result() -> None:
                 await call.send_str(said)
                 assert await call.receive_str() == listener
             await call.send_str("yes")
-            while (told := await call.receive_str()) in {"AskConsent", "Receptionist"}:
-                pass
+            while not (told := await call.receive_str()).startswith("Contract"):
+                # How the last turn ends depends on what is quicker: it, or the end of the call.
+                assert told in {"AskChoice", "TaskGroup", "Receptionist"}
             assert told == f"{CONTRACT} 4111111111111111"
             assert await dispatcher.status("the-job") == JobStatus.JS_SUCCESS
             worker.process.terminate()
