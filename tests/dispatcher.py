@@ -135,6 +135,8 @@ class Worker:
 @asynccontextmanager
 async def working(dispatcher: Dispatcher) -> AsyncGenerator[Worker]:
     """Run a worker; whatever is left of it at the end is killed."""
+    # Its coverage isn't measured: that takes time, and needs processes that end in peace.
+    around = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}
     worker = Worker(
         await asyncio.create_subprocess_exec(
             # At the level below, LiveKit logs what a caller says.
@@ -144,7 +146,7 @@ async def working(dispatcher: Dispatcher) -> AsyncGenerator[Worker]:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
             env={
-                **os.environ,
+                **around,
                 "PYTHONPATH": os.pathsep.join(map(str, PATHS)),
                 "LIVEKIT_URL": f"http://127.0.0.1:{dispatcher.port}",
                 "LIVEKIT_API_KEY": "a-key",
