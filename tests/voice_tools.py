@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from livekit.agents import Agent, AgentSession, AgentTask, RunResult, function_tool, llm
+from livekit.agents import Agent, AgentSession, AgentTask, function_tool, llm
 from livekit.agents.types import (
     DEFAULT_API_CONNECT_OPTIONS,
     NOT_GIVEN,
@@ -186,7 +186,7 @@ async def sent(name: str) -> llm.ToolContext:
     await session.start(Parent(make), capture_run=True)
     try:
         for _turn in range(records + 1):
-            _: RunResult[None] = await session.run(user_input="Well.")
+            await session.run(user_input="Well.")
         return llm.ToolContext([tool for tool in model.sent if tool.id in OURS])
     finally:
         await session.aclose()
