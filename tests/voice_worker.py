@@ -1,18 +1,19 @@
 """The worker of `examples/voice_intake.py`, but for its models and its room; see `test_dispatch`.
 
 No job can join a room without a media server. So a websocket is the room: what the caller says
-comes over it, and who listens then goes back; at the end, what came of the call.
+comes over it, and who answers goes back; at the end, what came of the call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, final
 
 import voice_intake
 from aiohttp import ClientSession
 from livekit.agents import AgentSession, cli, get_job_context
+from livekit.agents.voice.io import TextOutput
 from sessions import Call, ScriptedModel
 from typing_extensions import override
 
@@ -43,28 +44,47 @@ def reply(turn: Turn) -> Reply:
     return SCRIPT.get(turn.said, "I see.")
 
 
+@final
+class Said(TextOutput):
+    """Tells the caller who speaks, in place of what is said."""
+
+    def __init__(self, session: AgentSession[None], websocket: ClientWebSocketResponse) -> None:
+        super().__init__(label="websocket", next_in_chain=None)
+        self._session: Final = session
+        self._websocket: Final = websocket
+
+    @override
+    async def capture_text(self, text: str) -> None:
+        await self._websocket.send_str(type(self._session.current_agent).__name__)
+
+    @override
+    def flush(self) -> None:
+        pass
+
+
+@final
 class RoomlessSession(AgentSession[None]):
     """A session that talks over a websocket."""
 
     @override
     async def start(self, agent: Agent, **options: object) -> None:  # type: ignore[override]  # the room is one of the options
-        await super().start(agent)
         assert isinstance(agent, voice_intake.Receptionist)
         http = ClientSession()
         websocket = await http.ws_connect(f"{os.environ['LIVEKIT_URL']}/call")
-        conversation = asyncio.create_task(self._talk(websocket))
+        self.output.transcription = Said(self, websocket)
+        await super().start(agent)
+        listening = asyncio.create_task(self._listen(websocket))
 
         async def end() -> None:
-            conversation.cancel()
+            listening.cancel()
             await websocket.send_str(f"{agent.contract} {agent.contract and agent.contract.card}")
             await http.close()
 
         get_job_context().add_shutdown_callback(end)
 
-    async def _talk(self, websocket: ClientWebSocketResponse) -> None:
+    async def _listen(self, websocket: ClientWebSocketResponse) -> None:
         async for message in websocket:
-            _turn: object = await self.run(user_input=str(message.data))
-            await websocket.send_str(type(self.current_agent).__name__)
+            _speech = self.generate_reply(user_input=str(message.data))
 
 
 def new_session() -> AgentSession[None]:
