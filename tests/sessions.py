@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 import anyio
@@ -65,6 +65,11 @@ class Turn:
                 return (item.text_content or "") if said else ""
         return ""
 
+    def enum_of(self, tool: str, parameter: str) -> list[str]:
+        """Give what a tool's array parameter may hold."""
+        found: list[str] = self.tools[tool]["parameters"]["properties"][parameter]["items"]["enum"]
+        return found
+
     @property
     def after_tools(self) -> bool:
         """Whether the model is asked to comment what its tools did."""
@@ -83,6 +88,7 @@ class ScriptedModel(llm.LLM):
         self.script = script
         self.turns: list[Turn] = []
         self.ids = itertools.count()
+        self.asked = asyncio.Event()
 
     @override
     def chat(
@@ -109,6 +115,7 @@ class _Stream(llm.LLMStream):
         }
         turn = Turn(self._chat_ctx.copy(), described)
         model.turns.append(turn)
+        model.asked.set()
         reply = model.script(turn)
         calls = [reply] if isinstance(reply, Call) else [] if isinstance(reply, str) else reply
         delta = llm.ChoiceDelta(
@@ -153,7 +160,7 @@ class Ask(AgentTask[str]):
 
 
 def obedient(turn: Turn) -> Reply:
-    """Do what the user says: "record x", "back a b", "look_up", several with "and"."""
+    """Do what the user says: "record x", "back a b", "look_up {}", several with "and"."""
     calls: list[Call] = []
     for order in turn.said.split(" and ") if turn.said else []:
         name, *words = order.split()
@@ -162,7 +169,7 @@ def obedient(turn: Turn) -> Reply:
         elif name == "record":
             calls.append(Call("record", {"value": " ".join(words)}))
         elif name in turn.tools:
-            calls.append(Call(name))
+            calls.append(Call(name, json.loads(" ".join(words) or "{}")))
     return calls or "well"
 
 
@@ -218,6 +225,29 @@ class Conversation(Generic[T]):
         with anyio.fail_after(60):
             return await asyncio.shield(self.parent.outcome)
 
+    async def tries_to_say(self, text: str) -> None:
+        """Let the user say something; LiveKit takes nothing while the floor passes on."""
+        try:
+            with anyio.fail_after(60):
+                await self.say(text)
+        except TimeoutError:
+            raise
+        except Exception:
+            await checkpoint()
+
+    async def ended(self) -> None:
+        """Wait until the parent has what it awaits, be it an error."""
+        with anyio.fail_after(60), suppress(Exception):
+            await asyncio.shield(self.parent.outcome)
+
+    async def until_asked(self, about: str) -> None:
+        """Wait until the model is asked by an agent with such instructions, and is silent again."""
+        with anyio.fail_after(60):
+            while about not in self.model.turns[-1].instructions:
+                self.model.asked = asyncio.Event()
+                await self.model.asked.wait()
+            await self.session.wait_for_idle()
+
     async def at(self, name: str) -> None:
         """Wait until it is asked for that, and the agent is silent."""
         with anyio.fail_after(60):
@@ -254,9 +284,10 @@ async def conversation(
     finally:
         with anyio.fail_after(60, shield=True):
             await session.aclose()
-        for _ in range(20):
+        for _ in range(1000):
             await checkpoint()
-        left = asyncio.all_tasks() - before
+            if not (left := asyncio.all_tasks() - before):
+                break
         assert not left, left
         if parent.outcome.done() and not parent.outcome.cancelled():
             parent.outcome.exception()

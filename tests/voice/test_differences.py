@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from livekit.agents import Agent, AgentTask
+from livekit.agents import Agent, AgentTask, function_tool
 from sessions import Ask, Call, Turn, conversation, obedient
 
 from reflow import Done, FlowError, Visit
@@ -319,8 +319,6 @@ async def test_a_result_beside_a_tool_that_awaits_another_task() -> None:
     """The group goes on when that is done."""
 
     class Aside(Ask):
-        from livekit.agents import function_tool
-
         @function_tool
         async def aside(self) -> str:
             """Ask something else."""
@@ -380,3 +378,27 @@ async def test_an_interrupted_nested_group_goes_on_where_it_was() -> None:
     inner = result.task_results["inner"]
     assert isinstance(inner, TaskGroupResult)
     assert inner.task_results == {"b": "b", "c": "c"}
+
+
+async def test_a_task_that_is_nested_in_a_step_can_go_back() -> None:
+    """It gets the tools of the step that it is nested in."""
+
+    class Aside(Ask):
+        @function_tool
+        async def aside(self) -> str:
+            """Ask something else."""
+            return await Ask("aside")
+
+    group = group_of("a")
+    group.add(lambda: Aside("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await talk.say("record 1")
+        await talk.say("aside")
+        await talk.at("aside")
+        await talk.say("back a")
+        await talk.at("a")
+        await talk.say("record 2")
+        await talk.at("b")
+        await talk.say("record 3")
+        result = await talk.outcome()
+    assert result.task_results == {"a": "2", "b": "3"}

@@ -6,6 +6,7 @@ import itertools
 import logging
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast, final
 from weakref import WeakKeyDictionary
 
@@ -147,10 +148,12 @@ class Conductor:
         if floor is None or visit is None:
             raise FlowError("run_task: no step of the group is under way")
         self._check(task, visit)
-        if await floor.is_closing():
+        if floor.is_closing():
             await self._leave("the session is closing")
         runs = [self.run, *(outer.run for outer in floor.around())]
-        await task.update_tools([*task.tools, *tools_of(runs)])
+        tools = partial(tools_of, runs)
+        own = task.tools
+        await task.update_tools([*own, *tools({tool.id for tool in own})])
         await task.update_chat_ctx(self._context_of(visit))
         items = task.chat_ctx.items
         awaiting = StepAwaiting(
@@ -159,6 +162,7 @@ class Conductor:
             floor,
             heard=self._heard.copy(),
             kept=task.chat_ctx.copy() if visit.step.sensitive else None,
+            tools=tools,
         )
         self._heard.clear()
         if (nested := _conductors.get(task)) is not None:
@@ -170,7 +174,7 @@ class Conductor:
         except Exception:
             if floor.is_lost():
                 await self._leave("another agent has taken over")
-            if await floor.is_closing():
+            if floor.is_closing():
                 await self._leave("the session is closing")
             raise
         else:

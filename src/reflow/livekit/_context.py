@@ -54,9 +54,7 @@ class History:
                 why = "The user wants to change this answer, or to be asked once more."
             case Reason.STALE:
                 changed = ", ".join(self._because.get(step.id, ()))
-                why = (
-                    f"This is asked again because something that it depends on changed: {changed}."
-                )
+                why = f"This is asked again because what it depends on has changed: {changed}."
             case Reason.RESUMED | Reason.RECOVERED:
                 why = "The conversation comes back to this, where it was interrupted."
             case _:
