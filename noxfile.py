@@ -211,7 +211,7 @@ def voice_lowest(session: nox.Session) -> None:
         *("--resolution", "lowest-direct"),
     )
     # LiveKit's classes with the oldest pydantic.
-    old = ("-W", "ignore:Field .model_:UserWarning")
+    old = ("-W", 'ignore:Field "model_:UserWarning')
     session.run("pytest", *PARALLEL, *old, *(session.posargs or ["tests/voice"]))
 
 
