@@ -1,0 +1,145 @@
+"""What a step of a voice agent costs in LiveKit: its own task group, ours, and no group.
+
+Measured: a group in a session in text mode, whose tasks are done as soon as they have the floor, so
+that no model is asked: from the moment that the group is awaited until it hands back, per step.
+"alone": the agent awaits the same tasks one after the other. The history is what was said before,
+and it is given to every task. Nothing is summarized. What a handoff costs is LiveKit's, in all
+three; the groups also copy the history.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from time import process_time_ns
+from typing import TYPE_CHECKING
+
+import anyio
+from livekit.agents import Agent, AgentSession, AgentTask, ChatContext, ChatMessage
+from livekit.agents.beta import workflows
+from measuring import in_turn, judged, options, print_table, print_versions, ratio
+from typing_extensions import override
+
+from reflow.livekit import TaskGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from measuring import Options
+
+SIZES, HISTORIES, TURNS = [3, 30, 300], [0, 2_000, 8_000], 7
+# Ours, of what the native group takes: at most so much, and with the longest history.
+TARGET, LONG_TARGET = 1.0, 0.8
+# So many steps make a sample, in as many sessions as it takes.
+SAMPLE = 60
+
+
+class Done(AgentTask[int]):
+    """Is done at once."""
+
+    def __init__(self, chat_ctx: ChatContext | None = None) -> None:
+        """Begin, with the conversation so far if no group gives it."""
+        super().__init__(instructions="Nothing.", chat_ctx=chat_ctx or ChatContext.empty())
+
+    @override
+    async def on_enter(self) -> None:
+        self.complete(1)
+
+
+async def native(chat_ctx: ChatContext, size: int) -> None:
+    """Await LiveKit's group."""
+    group = workflows.TaskGroup(summarize_chat_ctx=False, chat_ctx=chat_ctx)
+    for i in range(size):
+        group.add(Done, id=f"s{i}", description="a number")
+    await group
+
+
+async def ours(chat_ctx: ChatContext, size: int) -> None:
+    """Await the group of reflow."""
+    group = TaskGroup(summarize_chat_ctx=False, chat_ctx=chat_ctx)
+    for i in range(size):
+        group.add(Done, id=f"s{i}", description="a number")
+    await group
+
+
+async def alone(chat_ctx: ChatContext, size: int) -> None:
+    """Await the tasks without a group."""
+    for _ in range(size):
+        await Done(chat_ctx)
+
+
+WAYS: dict[str, Callable[[ChatContext, int], Awaitable[None]]] = {
+    "native": native,
+    "ours": ours,
+    "alone": alone,
+}
+
+
+class Measured(Agent):
+    """Goes one of the ways, and takes the time."""
+
+    def __init__(self, name: str, size: int, history: int) -> None:
+        """Begin."""
+        speakers = itertools.cycle(["user", "assistant"])
+        said = [
+            ChatMessage(role=role, content=[f"message {i}"])
+            for i, role in zip(range(history), speakers, strict=False)
+        ]
+        super().__init__(instructions="The parent.", chat_ctx=ChatContext(said))
+        self.go, self.size = WAYS[name], size
+        self.taken = 0
+        self.through = anyio.Event()
+
+    @override
+    async def on_enter(self) -> None:
+        begun = process_time_ns()
+        await self.go(self.chat_ctx, self.size)
+        self.taken = process_time_ns() - begun
+        self.through.set()
+
+
+async def measured(name: str, size: int, history: int) -> int:
+    """Give the nanoseconds that a step takes."""
+    times = max(1, SAMPLE // size)
+    taken = 0
+    for _ in range(times):
+        session: AgentSession[None] = AgentSession(vad=None, turn_handling={"turn_detection": None})
+        agent = Measured(name, size, history)
+        await session.start(agent)
+        await agent.through.wait()
+        await session.aclose()
+        taken += agent.taken
+    return taken // times // size
+
+
+def main(chosen: Options, histories: list[int]) -> None:
+    """Measure, and print the table."""
+
+    def sample(key: tuple[int, int, str]) -> Callable[[], int]:
+        size, history, name = key
+        return lambda: anyio.run(measured, name, size, history)
+
+    taken: dict[tuple[int, int, str], list[int]] = {}
+    for size, history in itertools.product(chosen.sizes, histories):
+        keys = [(size, history, name) for name in WAYS]
+        taken |= in_turn({key: sample(key) for key in keys}, chosen.turns)
+    rows = []
+    for size, history in itertools.product(chosen.sizes, histories):
+        times = {name: taken[size, history, name] for name in WAYS}
+        target = LONG_TARGET if history == max(HISTORIES) else TARGET
+        rows.append(
+            [
+                f"{size:,}",
+                f"{history:,}",
+                *(f"{statistics.median(each) / 1e6:.2f}" for each in times.values()),
+                judged(ratio(times["ours"], times["native"]), target),
+            ]
+        )
+    head = ["steps", "items", *WAYS, "ours : native"]
+    print_table("ms per step of a voice agent", head, rows)
+
+
+if __name__ == "__main__":
+    print_versions("livekit-agents")
+    chosen = options(__doc__)
+    main(chosen, HISTORIES)
