@@ -122,7 +122,7 @@ def test_missing_extra(
     with pytest.raises(SystemExit) as ended:
         main(["--backend", backend])
     assert ended.value.code == 2
-    assert f"{said}; run: python -m pip install 'reflow[demo]'" in capsys.readouterr().err
+    assert f'{said}; run: python -m pip install "reflow[demo]"' in capsys.readouterr().err
 
 
 def test_run_as_a_module(

@@ -44,33 +44,33 @@ T = TypeVar("T")
 intake: Flow[Interviewer] = Flow("intake")
 
 
-@intake.step("your full name", validate=check_name)
+@intake.step("your full name", validate=check_name, model_may_answer=True)
 async def name(visit: Visit[Interviewer]) -> str:
     """Ask for the name; on a later visit, offer the one that was given."""
     return await visit.deps.ask(visit, "Your full name?", check_name, keep=visit.get(name))
 
 
-@intake.step("your e-mail address", validate=check_email)
+@intake.step("your e-mail address", validate=check_email, model_may_answer=True)
 async def email(visit: Visit[Interviewer]) -> str:
     """Ask for the e-mail address."""
     return await visit.deps.ask(visit, "Your e-mail address?", check_email, keep=visit.get(email))
 
 
-@intake.step("your phone number", optional=True, validate=check_phone)
+@intake.step("your phone number", optional=True, validate=check_phone, model_may_answer=True)
 async def phone(visit: Visit[Interviewer]) -> str:
     """Ask for the phone number, which may be skipped."""
     question = "Your phone number, or skip?"
     return await visit.deps.ask(visit, question, check_phone, keep=visit.get(phone))
 
 
-@intake.step("your date of birth", validate=check_birthday)
+@intake.step("your date of birth", validate=check_birthday, model_may_answer=True)
 async def birthday(visit: Visit[Interviewer]) -> date:
     """Ask for the date of birth."""
     question = "Your date of birth (year-month-day)?"
     return await visit.deps.ask(visit, question, parse_birthday, keep=visit.get(birthday))
 
 
-@intake.step("the insurance plan")
+@intake.step("the insurance plan", model_may_answer=True)
 async def plan(visit: Visit[Interviewer]) -> Plan:
     """Ask for the plan."""
     question = f"Which plan: {menu(Plan, ', ')}?"

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from reflow import Journal, Run
     from reflow.demo.interviewer import Interviewer
 
+    from .wishes import Reader
+
 PROMPT: Final = Text(">", "cyan")
 WELCOME: Final = """\
 Insurance intake, by an agent of LiveKit whose model follows simple rules. Type help to see what you
@@ -79,76 +81,84 @@ class Receptionist(Agent):
 async def converse(
     stdin: TextIO | None, screen: Screen, journal: Journal | None = None, key: str | None = None
 ) -> int:
-    """Lead the conversation; give the exit code."""
+    """Lead the conversation on standard input and output; give the exit code."""
     with open_keyboard(stdin) as keyboard, only_errors():
         console = Console(keyboard, screen, Commands(intake.steps, ANSWERS))
-        console.say(WELCOME)
-        desk, news = Desk(console), News(console)
-        task = FlowTask(
-            intake,
-            desk,
-            summarize_chat_ctx=False,
-            observers=[desk, news],
-            journal=journal,
-            key=key,
-        )
-        run = news.run = task.prepared()
-        reception = Receptionist(task, desk)
-        # Without the last two, a session of text would look for voices as well.
-        session: AgentSession[None] = AgentSession(
-            llm=RuleModel(make_reader()), vad=None, turn_handling={"turn_detection": None}
-        )
-
-        def spoken(event: ConversationItemAddedEvent) -> None:
-            if event.item.type == "message" and event.item.role == "assistant":
-                console.say(event.item.text_content or "")
-
-        session.on("conversation_item_added", spoken)
-        try:
-            await session.start(reception)
-            await _take_turns(session, console, desk, run)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await session.aclose()
-        match reception.failure:
-            case None:
-                signed(console, run.results, news)
-                return 0
-            case GroupStoppedError(reason=reason):
-                left(console, reason, key)
-                return 1
-            case failure:
-                raise failure
+        return await lead(console, make_reader(), journal, key)
 
 
-async def _take_turns(
-    session: AgentSession[None], console: Console, desk: Desk, run: Run
-) -> None:
+async def lead(
+    console: Console, reader: Reader, journal: Journal | None = None, key: str | None = None
+) -> int:
+    """Lead the conversation.
+
+    Args:
+        console: where it takes place.
+        reader: reads free text.
+        journal: keeps the answers, if they are to be kept.
+        key: what they are kept under.
+
+    Returns:
+        The exit code: 0 when the contract is confirmed, 1 when it was left before.
+
+    Raises:
+        FlowChangedError, JournalError: if the journal can't be used.
+    """
+    console.say(WELCOME)
+    desk, news = Desk(console), News(console)
+    task = FlowTask(
+        intake, desk, summarize_chat_ctx=False, observers=[desk, news], journal=journal, key=key
+    )
+    run = news.run = task.prepared()
+    receptionist = Receptionist(task, desk)
+    # Without the last two, a session of text would look for voices as well.
+    session: AgentSession[None] = AgentSession(
+        llm=RuleModel(reader), vad=None, turn_handling={"turn_detection": None}
+    )
+
+    def spoken(event: ConversationItemAddedEvent) -> None:
+        if event.item.type == "message" and event.item.role == "assistant":
+            console.say(event.item.text_content or "")
+
+    session.on("conversation_item_added", spoken)
+    try:
+        await session.start(receptionist)
+        await _take_turns(session, console, desk, run)
+    finally:
+        # Also after Ctrl+C: nothing of the session is left behind.
+        with anyio.CancelScope(shield=True):
+            await session.aclose()
+    match receptionist.failure:
+        case None:
+            signed(console, run.results, news)
+            return 0
+        case GroupStoppedError(reason=reason):
+            left(console, reason, key)
+            return 1
+        case failure:
+            raise failure
+
+
+async def _take_turns(session: AgentSession[None], console: Console, desk: Desk, run: Run) -> None:
     """Give the session what the user types, when it is their turn, until all is said."""
     while (question := await desk.listens()) is not None:
         try:
-            line = await console.line(PROMPT, hidden=question.step.sensitive)
+            line = readable(await console.line(PROMPT, hidden=question.step.sensitive))
         except EOFError:
-            run.stop("the input has ended")
-        else:
-            await _hear(line, session, console, run)
-
-
-async def _hear(line: str, session: AgentSession[None], console: Console, run: Run) -> None:
-    try:
-        line = readable(line)
-    except ValueError as sentence:
-        console.say(str(sentence), style="red")
-        return
-    match line.lower():
-        case "where":
-            console.where(run)
-        case "help":
-            console.say(HELP)
-        case "quit":
-            run.stop("you quit")
-        case _:
-            await session.generate_reply(user_input=line)
+            desk.leave(run, "the input has ended")
+            continue
+        except ValueError as sentence:
+            console.say(str(sentence), style="red")
+            continue
+        match line.lower():
+            case "where":
+                console.where(run)
+            case "help":
+                console.say(HELP)
+            case "quit":
+                desk.leave(run, "you quit")
+            case _:
+                await session.generate_reply(user_input=line).wait_for_playout()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from livekit.agents import llm
 
-    from reflow import AnyStep, Event, Visit
+    from reflow import AnyStep, Event, Run, Visit
     from reflow.demo.console import Console
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Question(AgentTask[T], Generic[T]):
         keep: T | None,
         asked: Callable[[Question[object]], None],
     ) -> None:
-        tools = [self._recording(parse)]
+        tools: list[llm.Tool | llm.Toolset] = [self._recording(parse)]
         if keep is not None:
             tools.append(self._keeping(keep))
         super().__init__(instructions=instructions(step.id, step.description, words), tools=tools)
@@ -55,7 +55,7 @@ class Question(AgentTask[T], Generic[T]):
     @override
     async def on_enter(self) -> None:
         """Put the question."""
-        await self.session.generate_reply(instructions="Ask now.")
+        await self.session.generate_reply(instructions="Ask now.").wait_for_playout()
         self._asked(cast("Question[object]", self))
 
     def _recording(self, parse: Callable[[str], T]) -> llm.Tool:
@@ -140,6 +140,16 @@ class Desk:
             self._change = anyio.Event()
             await self._change.wait()
         return None
+
+    def leave(self, run: Run, reason: str) -> None:
+        """Stop the run, on behalf of the user.
+
+        Args:
+            run: the run.
+            reason: why.
+        """
+        self._question = None
+        run.stop(reason)
 
     def hang_up(self) -> None:
         """Expect no question any more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import TYPE_CHECKING, Final, TypeAlias, cast, final
+from typing import TYPE_CHECKING, Final, TypedDict, cast, final
 
 from livekit.agents import llm
 from livekit.agents.types import (
@@ -18,12 +18,20 @@ from typing_extensions import override
 from .rules import Call, Heard, react, read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .wishes import Reader
 
-# Of a schema: what is looked for is always an object in an object.
-_Schema: TypeAlias = "Mapping[str, _Schema | Sequence[str]]"
+
+# After these, the next question comes from another task.
+_ENDINGS: Final = {"record", "keep", "out_of_scope"}
+
+
+class _Ids(TypedDict, total=False):
+    """The part of a schema that lists ids: these, or those of a list's items."""
+
+    enum: list[str]
+    items: _Ids
 
 
 @final
@@ -56,10 +64,21 @@ class RuleModel(llm.LLM[str]):
 
 @final
 class _Stream(llm.LLMStream):
-    # `_run` and `_event_ch` are what every model for LiveKit overrides and uses.
+    def __init__(
+        self,
+        model: RuleModel,
+        *,
+        chat_ctx: llm.ChatContext,
+        tools: list[llm.Tool],
+        conn_options: APIConnectOptions,
+    ) -> None:
+        super().__init__(model, chat_ctx=chat_ctx, tools=tools, conn_options=conn_options)
+        self._model = model
+
+    # This name and `_event_ch` are what every model for LiveKit overrides and uses.
     @override
     async def _run(self) -> None:
-        model = cast("RuleModel", self._llm)
+        model = self._model
         reply = await reply_to(self._chat_ctx, self._tools, model.reader)
         delta = llm.ChoiceDelta(role="assistant")
         if isinstance(reply, str):
@@ -93,7 +112,8 @@ async def reply_to(
     outputs = _outputs(context.items)
     if outputs:
         refused = [output.output for output in outputs if output.is_error]
-        return "\n".join([*refused, question])
+        goes_on = _ENDINGS.isdisjoint(o.name for o in outputs if not o.is_error)
+        return "\n".join([*refused, question] if goes_on else refused)
     last = messages[-1]
     if last.role != "user":
         return words
@@ -118,8 +138,7 @@ def _choices(tool: llm.Tool) -> Sequence[str]:
     """Give the ids of steps that a tool takes, as its schema lists them."""
     if not isinstance(tool, llm.RawFunctionTool):
         return ()
-    schema = cast("Mapping[str, _Schema]", tool.info.raw_schema["parameters"])
-    properties = cast("_Schema", schema.get("properties", {}))
-    ids = cast("_Schema", properties.get("step") or properties.get("task_ids") or {})
-    ids = cast("_Schema", ids.get("items", ids))
-    return cast("Sequence[str]", ids.get("enum", ()))
+    schema = cast("dict[str, dict[str, _Ids]]", tool.info.raw_schema["parameters"])
+    properties = schema["properties"]
+    ids = properties.get("step") or properties.get("task_ids", {})
+    return ids.get("items", ids).get("enum", ())

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final, final
 
 import attrs
 
-from reflow.demo.intake import intake
+from reflow.demo.answers import parse_plan
+from reflow.demo.intake import intake, plan
 from reflow.demo.words import FEWEST
 
 if TYPE_CHECKING:
@@ -142,7 +143,9 @@ def _answer(step: str, answer: str, heard: Heard) -> Call:
     if step not in possible:
         message = f"Which step? Type: answer STEP TEXT. The steps: {', '.join(possible)}."
         raise ValueError(message)
-    return Call("answer", {"step": step, "value": answer})
+    # The plans have names in the schema.
+    value = parse_plan(answer).name if step == plan.id else answer
+    return Call("answer", {"step": step, "value": value})
 
 
 _IDS: Final = [step.id for step in intake.steps]
