@@ -16,7 +16,7 @@ from livekit.agents import function_tool
 from livekit.agents.llm import ChatContext
 from person import ANSWERED, CARD, Person
 
-from reflow import Flow, FlowChangedError, Visit
+from reflow import Flow, JournalError, Visit
 from reflow.demo.agent.conversation import HELP, lead, only_errors
 from reflow.demo.agent.model import reply_to
 from reflow.demo.agent.rules import Call, Heard, instructions, react
@@ -98,7 +98,7 @@ async def test_a_family() -> None:
 
 async def test_back() -> None:
     """Going back keeps the requested order, offers what there was, and returns."""
-    lines = [*ANSWERED[:3], "back email, name", "", "Eve", "back", "back name", ""]
+    lines = [*ANSWERED[:3], "back email, name", "", "Eve", "back", "back name", "", ""]
     code, sees, asked = await interview(*lines, *ANSWERED[3:], "yes")
     assert code == 0
     steps = ["email", "name", "birthday", "email", "name", "email", "birthday"]
@@ -148,8 +148,19 @@ async def test_a_correction_asks_the_doctor_again() -> None:
     code, sees, asked = await interview(*ANSWERED, "answer plan basic", "snow", "yes")
     assert code == 0
     assert asked[-4:] == ["card", "confirmed", "doctor", "confirmed"]
-    assert "Noted: plan is basic.\nplan has changed, so this is asked again: doctor.\n" in sees
+    assert (
+        "Noted: plan is basic.\nplan has changed, so this is asked again: doctor, confirmed.\n"
+        in sees
+    )
     assert "doctor: Doctor = <Doctor.SNOW: 'Dr. Snow'>" in sees
+
+
+async def test_a_correction_of_what_is_asked() -> None:
+    """A question that depends on a corrected answer begins anew, or is dropped."""
+    change = ["answer plan family", "answer plan basic"]
+    _, sees, asked = await interview(*ANSWERED[:5], *change, "snow")
+    assert asked[5:] == ["doctor", "members", "doctor", "card"]
+    assert "Which doctor: 1 Dr. Blackwell, 2 Dr. Snow?" in sees
 
 
 async def test_a_wish_asks_the_doctor_again() -> None:
@@ -259,7 +270,7 @@ async def test_a_failure_is_raised() -> None:
         return ""
 
     await other.run(journal=journal, key="key")
-    with pytest.raises(FlowChangedError):
+    with pytest.raises(JournalError):
         await interview(journal=journal)
 
 

@@ -9,7 +9,7 @@ from livekit.agents import AgentTask, ToolError, function_tool
 from livekit.agents.llm import ToolFlag
 from typing_extensions import override
 
-from reflow import GoBackRequested, StepAnswered, StepSkipped
+from reflow import GoBackRequested, StepAnswered, StepSkipped, StepsMadeStale
 from reflow.livekit import run_task
 
 from .rules import instructions
@@ -161,12 +161,17 @@ class Desk:
         match event:
             case GoBackRequested():
                 self._question = None
-            case StepAnswered(step) | StepSkipped(step) if (
-                self._question is not None and self._question.step.id == step
-            ):
-                self._question = None
+            case StepAnswered(step) | StepSkipped(step):
+                self._is_over(step)
+            case StepsMadeStale(_, steps, in_doubt):
+                self._is_over(*steps, *in_doubt)
             case _:
                 pass
+
+    def _is_over(self, *steps: str) -> None:
+        """Forget the question, if it is of one of these steps."""
+        if self._question is not None and self._question.step.id in steps:
+            self._question = None
 
     def _asked(self, question: Question[object]) -> None:
         self._question = question
