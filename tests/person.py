@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from reflow import Flow
-    from reflow.demo.interviewer import Interviewer
+    from reflow.demo.intake import Interviewer
 
 CARD = "4111 1111 1111 1111"
 ANSWERED = ["Ada Lovelace", "ada@example.org", "skip", "1990-12-10", "comfort", "Drew", CARD]

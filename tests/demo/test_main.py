@@ -82,7 +82,7 @@ def test_ctrl_c(
 def test_ctrl_c_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl+C is no traceback either before there is an event loop."""
 
-    def interrupted(*_: object) -> Never:
+    def interrupted(*_: object, **__: object) -> Never:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(terminal, "main", interrupted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date  # noqa: TC003 - a journal needs the types of the steps
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, final
+from typing import TYPE_CHECKING, Protocol, TypeVar, final
 
 import attrs
 
@@ -37,9 +37,43 @@ if TYPE_CHECKING:
     from reflow import Results, Run, Step
 
     from .commands import Give
-    from .interviewer import Interviewer
 
 T = TypeVar("T")
+
+
+class Interviewer(Protocol):
+    """What the steps talk to: it asks a person, in a terminal or through an agent."""
+
+    async def ask(
+        self,
+        visit: Visit[object],
+        question: str,
+        parse: Callable[[str], T],
+        *,
+        keep: T | None = None,
+    ) -> T:
+        """Ask until the answer is a good one.
+
+        Args:
+            visit: the visit that asks.
+            question: the question.
+            parse: makes the answer of what the person said, or raises `ValueError` with a sentence
+                for them.
+            keep: an earlier answer: offered, and kept when nothing else is said.
+
+        Returns:
+            The answer.
+        """
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell the person something.
+
+        Args:
+            text: what; before the next question.
+        """
+        ...
+
 
 intake: Flow[Interviewer] = Flow("intake")
 

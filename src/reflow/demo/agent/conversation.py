@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console as Screen
 
     from reflow import Journal, Run
-    from reflow.demo.interviewer import Interviewer
+    from reflow.demo.intake import Interviewer
 
     from .wishes import Reader
 

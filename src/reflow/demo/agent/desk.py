@@ -119,7 +119,7 @@ class Desk:
         *,
         keep: T | None = None,
     ) -> T:
-        """Ask in an agent task; see `Interviewer`."""
+        """Ask in an agent task; see `intake.Interviewer`."""
         words = [*self._said, self._console.prompt(visit, question, keep).plain]
         self._said.clear()
         return await run_task(Question(visit.step, "\n".join(words), parse, keep, self._asked))

@@ -126,12 +126,10 @@ async def reply_to(
 
 def _outputs(items: Sequence[llm.ChatItem]) -> list[llm.FunctionCallOutput]:
     """Give what the tools said that were called last, if nothing was said since."""
-    outputs: list[llm.FunctionCallOutput] = []
-    for item in reversed(items):
-        if item.type != "function_call_output":
-            break
-        outputs.append(item)
-    return outputs[::-1]
+    kinds = [item.type for item in reversed(items)]
+    count = next(i for i, kind in enumerate(kinds) if kind != "function_call_output")
+    last = items[len(items) - count :]
+    return [item for item in last if item.type == "function_call_output"]
 
 
 def _choices(tool: llm.Tool) -> Sequence[str]:
