@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
+import anyio
 import attrs
-from livekit.agents import Agent, AgentSession, llm
+from anyio.lowlevel import checkpoint
+from livekit.agents import Agent, AgentSession, AgentTask, RunResult, function_tool, llm
 from livekit.agents.types import (
     DEFAULT_API_CONNECT_OPTIONS,
     NOT_GIVEN,
@@ -62,6 +65,11 @@ class Turn:
                 return (item.text_content or "") if said else ""
         return ""
 
+    def enum_of(self, tool: str, parameter: str) -> list[str]:
+        """Give what a tool's array parameter may hold."""
+        found: list[str] = self.tools[tool]["parameters"]["properties"][parameter]["items"]["enum"]
+        return found
+
     @property
     def after_tools(self) -> bool:
         """Whether the model is asked to comment what its tools did."""
@@ -80,6 +88,7 @@ class ScriptedModel(llm.LLM):
         self.script = script
         self.turns: list[Turn] = []
         self.ids = itertools.count()
+        self.asked = asyncio.Event()
 
     @override
     def chat(
@@ -106,6 +115,7 @@ class _Stream(llm.LLMStream):
         }
         turn = Turn(self._chat_ctx.copy(), described)
         model.turns.append(turn)
+        model.asked.set()
         reply = model.script(turn)
         calls = [reply] if isinstance(reply, Call) else [] if isinstance(reply, str) else reply
         delta = llm.ChoiceDelta(
@@ -123,19 +133,161 @@ class _Stream(llm.LLMStream):
         self._event_ch.send_nowait(llm.ChatChunk(id=f"chunk_{next(model.ids)}", delta=delta))
 
 
-def by_instructions(script: dict[str, Callable[[Turn], Reply] | Reply]) -> Script:
-    """Make a script."""
+class Ask(AgentTask[str]):
+    """Asks for something; the model records the answer with a tool."""
 
-    def run(turn: Turn) -> Reply:
-        if turn.after_tools:
-            return "ok"
-        for begin, reply in script.items():
-            if turn.instructions.startswith(begin):
-                return reply(turn) if callable(reply) else reply
-        return f"no script for {turn.instructions!r}"
+    def __init__(self, what: str, *, speaks: bool = True) -> None:
+        super().__init__(instructions=f"ask for the {what}")
+        self.what = what
+        self.speaks = speaks
+        self.entered = asyncio.Event()
 
-    return run
+    @override
+    async def on_enter(self) -> None:
+        self.entered.set()
+        if self.speaks:
+            _speech = self.session.generate_reply(instructions=f"Ask for the {self.what}.")
+
+    @function_tool
+    async def record(self, value: str) -> None:
+        """Record the answer."""
+        self.complete(value)
+
+    @function_tool
+    async def look_up(self) -> str:
+        """Look something up."""
+        return "looked up"
 
 
-def new_session(model: llm.LLM) -> AgentSession[None]:
-    return AgentSession(llm=model, vad=None, turn_handling={"turn_detection": None})
+def obedient(turn: Turn) -> Reply:
+    """Do what the user says: "record x", "back a b", "look_up {}", several with "and"."""
+    calls: list[Call] = []
+    for order in turn.said.split(" and ") if turn.said else []:
+        name, *words = order.split()
+        if name == "back":
+            calls.append(Call("out_of_scope", {"task_ids": words}))
+        elif name == "record":
+            calls.append(Call("record", {"value": " ".join(words)}))
+        elif name in turn.tools:
+            calls.append(Call(name, json.loads(" ".join(words) or "{}")))
+    return calls or "well"
+
+
+T = TypeVar("T")
+
+
+class Parent(Agent, Generic[T]):
+    """Awaits what it is given, in `on_enter` or in a tool of its own."""
+
+    def __init__(self, make: Callable[[], Awaitable[T]], *, in_tool: bool = False) -> None:
+        super().__init__(instructions="the parent")
+        self.make = make
+        self.in_tool = in_tool
+        self.outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    @override
+    async def on_enter(self) -> None:
+        if not self.in_tool:
+            await self.go()
+
+    @function_tool
+    async def begin(self) -> str:
+        """Begin."""
+        await self.go()
+        return "done"
+
+    async def go(self) -> None:
+        try:
+            result = await self.make()
+        except Exception as exc:
+            self.outcome.set_exception(exc)
+        except BaseException:
+            self.outcome.set_exception(RuntimeError("cancelled"))
+            raise
+        else:
+            self.outcome.set_result(result)
+
+
+@attrs.define
+class Conversation(Generic[T]):
+    """A session under way."""
+
+    session: AgentSession[None]
+    model: ScriptedModel
+    parent: Parent[T]
+
+    async def say(self, text: str) -> RunResult[None]:
+        """Let the user say something, and wait until it is dealt with."""
+        return await self.session.run(user_input=text)
+
+    async def outcome(self) -> T:
+        """Wait for what was awaited."""
+        with anyio.fail_after(60):
+            return await asyncio.shield(self.parent.outcome)
+
+    async def tries_to_say(self, text: str) -> None:
+        """Let the user say something; LiveKit takes nothing while the floor passes on."""
+        try:
+            with anyio.fail_after(60):
+                await self.say(text)
+        except TimeoutError:
+            raise
+        except Exception:
+            await checkpoint()
+
+    async def ended(self) -> None:
+        """Wait until the parent has what it awaits, be it an error."""
+        with anyio.fail_after(60), suppress(Exception):
+            await asyncio.shield(self.parent.outcome)
+
+    async def until_asked(self, about: str) -> None:
+        """Wait until the model is asked by an agent with such instructions, and is silent again."""
+        with anyio.fail_after(60):
+            while about not in self.model.turns[-1].instructions:
+                self.model.asked = asyncio.Event()
+                await self.model.asked.wait()
+            await self.session.wait_for_idle()
+
+    async def at(self, name: str) -> None:
+        """Wait until it is asked for that, and the agent is silent."""
+        with anyio.fail_after(60):
+            while self.floor != name:
+                moved = asyncio.Event()
+                self.session.once("conversation_item_added", lambda _, moved=moved: moved.set())
+                await moved.wait()
+            agent = self.session.current_agent
+            assert isinstance(agent, Ask)
+            await agent.entered.wait()
+            await self.session.wait_for_idle()
+
+    @property
+    def floor(self) -> str:
+        """Who has the floor."""
+        agent = self.session.current_agent
+        return agent.what if isinstance(agent, Ask) else agent.id
+
+
+@asynccontextmanager
+async def conversation(
+    make: Callable[[], Awaitable[T]], script: Script = obedient, *, in_tool: bool = False
+) -> AsyncGenerator[Conversation[T]]:
+    """Begin a session whose agent awaits something; no asyncio task may be left at its end."""
+    model = ScriptedModel(script)
+    session: AgentSession[None] = AgentSession(
+        llm=model, vad=None, turn_handling={"turn_detection": None}
+    )
+    parent = Parent(make, in_tool=in_tool)
+    before = asyncio.all_tasks()
+    try:
+        await session.start(parent, capture_run=True)
+        yield Conversation(session, model, parent)
+    finally:
+        with anyio.fail_after(60, shield=True):
+            await session.aclose()
+        for _ in range(1000):
+            await checkpoint()
+            if not (left := asyncio.all_tasks() - before):
+                break
+        assert not left, left
+        if parent.outcome.done() and not parent.outcome.cancelled():
+            parent.outcome.exception()

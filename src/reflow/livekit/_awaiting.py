@@ -19,6 +19,9 @@ U = TypeVar("U")
 # What a coroutine gives to asyncio's tasks: a future, or None for a mere turn of the loop.
 _Wait: TypeAlias = "asyncio.Future[object] | None"
 
+# While a task that is done must wait for the floor, it is looked at again after so many seconds.
+_GLANCE: Final = 0.05
+
 
 class Awaiting(Generic[T]):
     """Awaits an agent task, and turns a cancellation of the caller into an interruption of it.
@@ -76,14 +79,18 @@ class Awaiting(Generic[T]):
                     await asyncio.sleep(0)
                 else:
                     pending = {f for f in (future, self.change()) if f and not f.done()}
+                    # Nobody says when a nested task can't begin any more, as the session closes.
+                    timeout = _GLANCE if future.done() else None
                     # It cancels none of them.
-                    await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait(
+                        pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                    )
             except asyncio.CancelledError as exc:
                 if self._cancelled is None:
                     self._cancelled = exc
                     # Level cancellation would be delivered again and again.
                     self._shield.enter_context(anyio.CancelScope(shield=True))
-            self.go_on()
+            await self._undisturbed(self.go_on().__await__())
             if future is None:
                 break
 
@@ -92,7 +99,7 @@ class Awaiting(Generic[T]):
         """Whether the caller was cancelled."""
         return self._cancelled is not None
 
-    def go_on(self) -> None:
+    async def go_on(self) -> None:
         """Do what is to be done after each change, and after each cancellation."""
         if self.is_cancelled:
             self.task.cancel()

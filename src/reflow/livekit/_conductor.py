@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from contextlib import suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast, final
+from weakref import WeakKeyDictionary
 
 import anyio
 from livekit.agents import AgentTask, ChatContext
 
 from reflow import FlowError, RunStoppedError
 
-from ._context import History, calls_since, with_note
+from ._context import History, Memory, said_since, with_note
 from ._floor import Floor
 from ._result import GroupStoppedError, TaskGroupResult, make_result
 from ._steering import tools_of
@@ -23,11 +27,13 @@ if TYPE_CHECKING:
 
     from livekit.agents import ChatItem, ChatMessage
 
-    from reflow import Run, Visit
+    from reflow import Run, Step, Visit
 
 T = TypeVar("T")
 
 _log: Final = logging.getLogger("reflow.livekit")
+# By their agent task.
+_conductors: Final[WeakKeyDictionary[object, Conductor]] = WeakKeyDictionary()
 _conductor: Final[ContextVar[Conductor | None]] = ContextVar("reflow.livekit", default=None)
 
 
@@ -36,9 +42,10 @@ class Conductor:
     """Drives the run of a group, in the `on_enter` of its agent task."""
 
     def __init__(self, group: AgentTask[TaskGroupResult], name: str, *, summarizes: bool) -> None:
-        """Begin; `prepare` is set before the group is entered."""
+        """Begin; what is asked of it is set by the group."""
         self.group: Final = group
         self.prepare: Callable[[], Run]
+        self.own_context: Callable[[], ChatContext]
         self.history: Final = History()
         self.floor: Floor | None = None
         self.ending: TaskGroupResult | Exception | None = None
@@ -49,7 +56,12 @@ class Conductor:
         self._stopped: str | None = None
         # The task of the step under way, and the last item of its context when it began.
         self._task: tuple[AgentTask[object], str] | None = None
+        # What was said or called in steps, and isn't in the group's own context yet.
+        self._late: list[ChatItem] = []
         self._heard: Final[list[ChatMessage]] = []
+        # What this group, and those nested in it, had when they were interrupted.
+        self._memory = Memory()
+        _conductors[group] = self
 
     @property
     def run(self) -> Run:
@@ -83,6 +95,7 @@ class Conductor:
         ending: TaskGroupResult | Exception | None = None
         try:
             with self.floor, self._scope:
+                self._recall()
                 await self.run.drive()
                 result = make_result(self.run)
                 await self._summarized(result)
@@ -94,7 +107,21 @@ class Conductor:
         except Exception as error:  # noqa: BLE001 - raised to whoever awaits the group
             ending = error
         finally:
+            self._remember()
             self._end(ending or self._stopped_error())
+
+    def _recall(self) -> None:
+        for step in self.run.steps:
+            if step.id in self._memory.answers:
+                # Its own answer. What `validate=` refuses now is asked again.
+                with suppress(ValueError):
+                    self.run.answer(cast("Step[object]", step), self._memory.answers[step.id])
+
+    def _remember(self) -> None:
+        run = self.run
+        self._memory.answers = {
+            step.id: run.results[step] for step in run.results if step not in run.detour
+        }
 
     def _end(self, ending: TaskGroupResult | Exception) -> None:
         self.ending = ending
@@ -121,10 +148,12 @@ class Conductor:
         if floor is None or visit is None:
             raise FlowError("run_task: no step of the group is under way")
         self._check(task, visit)
-        if await floor.is_closing():
+        if floor.is_closing():
             await self._leave("the session is closing")
         runs = [self.run, *(outer.run for outer in floor.around())]
-        await task.update_tools([*task.tools, *tools_of(runs)])
+        tools = partial(tools_of, runs)
+        own = task.tools
+        await task.update_tools([*own, *tools({tool.id for tool in own})])
         await task.update_chat_ctx(self._context_of(visit))
         items = task.chat_ctx.items
         awaiting = StepAwaiting(
@@ -133,18 +162,26 @@ class Conductor:
             floor,
             heard=self._heard.copy(),
             kept=task.chat_ctx.copy() if visit.step.sensitive else None,
+            tools=tools,
         )
         self._heard.clear()
-        self._task = cast("AgentTask[object]", task), items[-1].id if items else ""
+        if (nested := _conductors.get(task)) is not None:
+            nested._memory = self._memory.nested.setdefault(visit.step.id, Memory())
+        if not visit.step.sensitive:
+            self._task = cast("AgentTask[object]", task), items[-1].id if items else ""
         try:
-            return await awaiting.result()
+            result = await awaiting.result()
         except Exception:
             if floor.is_lost():
                 await self._leave("another agent has taken over")
-            if await floor.is_closing():
+            if floor.is_closing():
                 await self._leave("the session is closing")
             raise
+        else:
+            self._memory.nested.pop(visit.step.id, None)
+            return result
         finally:
+            self._late = self._missing(self.own_context().items)
             self._task = None
 
     def _check(self, task: AgentTask[T], visit: Visit[object]) -> None:
@@ -172,18 +209,29 @@ class Conductor:
         if last is not None and last.role == "user" and last not in self._heard:
             self._heard.append(last)
 
-    def with_calls(self, context: ChatContext) -> ChatContext:
-        """Give the group's context with the function calls of the step that hands back.
+    def completed(self, context: ChatContext) -> ChatContext:
+        """Give the group's own context with what it lacks of what was said and called in its steps.
 
-        LiveKit takes over what was said in a step, but no calls.
+        When a step's task hands back, LiveKit takes over what was said in it, but no calls; what it
+        is still saying or noting then, it never takes over. It reads the group's context from here.
         """
-        if self._task is None or not self._task[0].done():
-            return context
-        task, last = self._task
-        if calls := calls_since(task.chat_ctx.items, last):
+        if missing := self._missing(context.items):
             context = ChatContext([*context.items])
-            context.insert(calls)
+            context.insert(missing)
         return context
+
+    def _missing(self, own: list[ChatItem]) -> list[ChatItem]:
+        found = self._late
+        if self._task is not None and self._task[0].done():
+            task, last = self._task
+            found = [*found, *said_since(task.chat_ctx.items, last)]
+        if not found:
+            return []
+        # From the end: it doesn't matter how long the conversation was before.
+        began = min(item.created_at for item in found)
+        recent = itertools.takewhile(lambda item: item.created_at >= began, reversed(own))
+        known = {item.id for item in recent}
+        return [item for item in found if item.id not in known]
 
 
 async def run_task(task: AgentTask[T]) -> T:

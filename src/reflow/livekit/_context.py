@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never, final
 
+import attrs
 from livekit.agents import ChatContext, ChatMessage
 
 from reflow import Reason, StepCompleted, StepEntered, StepsMadeStale
@@ -13,7 +14,14 @@ if TYPE_CHECKING:
 
     from reflow import Event, Visit
 
-_CALLS: Final = {"function_call", "function_call_output"}
+
+@final
+@attrs.define
+class Memory:
+    """What a nested group had when it was interrupted; the next one of that step goes on there."""
+
+    answers: dict[str, object] = attrs.field(factory=dict)
+    nested: dict[str, Memory] = attrs.field(factory=dict)
 
 
 @final
@@ -46,9 +54,7 @@ class History:
                 why = "The user wants to change this answer, or to be asked once more."
             case Reason.STALE:
                 changed = ", ".join(self._because.get(step.id, ()))
-                why = (
-                    f"This is asked again because something that it depends on changed: {changed}."
-                )
+                why = f"This is asked again because what it depends on has changed: {changed}."
             case Reason.RESUMED | Reason.RECOVERED:
                 why = "The conversation comes back to this, where it was interrupted."
             case _:
@@ -71,18 +77,19 @@ def with_note(items: list[ChatItem], note: str | None) -> ChatContext:
     return ChatContext([*items, *notes])
 
 
-def calls_since(items: list[ChatItem], last: str) -> list[ChatItem]:
-    """Give the function calls behind an item, and what they gave.
+def said_since(items: list[ChatItem], last: str) -> list[ChatItem]:
+    """Give what was said and called behind an item, oldest first; no instructions.
 
     Args:
         items: of a step's task, oldest first.
         last: the id of the item that was the last one when the task began.
     """
-    calls: list[ChatItem] = []
+    found: list[ChatItem] = []
     # From the end: it doesn't matter how long the conversation was before.
     for item in reversed(items):
         if item.id == last:
             break
-        if item.type in _CALLS:
-            calls.append(item)
-    return calls[::-1]
+        is_said = item.type == "message" and item.role in {"user", "assistant"}
+        if is_said or item.type in {"function_call", "function_call_output"}:
+            found.append(item)
+    return found[::-1]

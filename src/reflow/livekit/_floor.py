@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING, Final, final
 from weakref import WeakKeyDictionary
 
-import anyio
 from livekit.agents import AgentTask
 
 if TYPE_CHECKING:
@@ -80,12 +79,24 @@ class Floor:
         # Whatever is awaited inside the group is an agent task.
         return not isinstance(self.holder, AgentTask)
 
-    async def is_closing(self) -> bool:
-        """Say whether the session closes, or is closed."""
-        # It says so at once; there is no public property.
+    def is_held_by_nobody(self) -> bool:
+        """Say whether the agent with the floor can't begin any more, as the session closes."""
+        holder = self.holder
         try:
-            with anyio.move_on_after(0, shield=True):
-                await self.session.wait_for_idle()
+            _session = holder.session
+        except RuntimeError:
+            return isinstance(holder, AgentTask) and holder.done() and self.is_closing()
+        return False
+
+    def is_closing(self) -> bool:
+        """Say whether the session closes, or is closed."""
+        # There is no public property, but who waits until it is idle learns it at once.
+        waiting = self.session.wait_for_idle()
+        try:
+            waiting.send(None)
+        except StopIteration:
+            return False
         except Exception:  # noqa: BLE001 - the name of what it raises is not public
             return True
+        waiting.close()
         return False

@@ -102,6 +102,7 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
             key=key,
             on_change=on_change,
         )
+        conductor.own_context = lambda: super(FlowTask, self).chat_ctx
         self._conductor: Final = conductor
 
     def prepared(self) -> Run:
@@ -148,7 +149,7 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
     @override
     def chat_ctx(self) -> ChatContext:
         """The conversation so far, with the function calls of its steps."""
-        return self._conductor.with_calls(super().chat_ctx)
+        return self._conductor.completed(super().chat_ctx)
 
     @override
     async def on_enter(self) -> None:

@@ -10,7 +10,7 @@ from livekit.agents.llm import ToolFlag
 from reflow import ToolCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from livekit.agents import llm
 
@@ -24,11 +24,13 @@ _OUT_OF_SCOPE: Final = (
 )
 
 
-def tools_of(runs: Sequence[Run]) -> list[llm.Tool]:
+def tools_of(runs: Sequence[Run], taken: Collection[str]) -> list[llm.Tool]:
     """Give the tools of a run, and what of those of the runs around it can be named as well.
 
     Args:
         runs: the run, and those that it is nested in, the nearest first.
+        taken: the names of the agent's own tools: what is named like one of them is left out, but
+            for the tool to go back, which gets another name.
     """
     (own, *_) = made = [{tool.name: tool for tool in run.tools()} for run in runs]
     tools: list[llm.Tool] = []
@@ -44,9 +46,10 @@ def tools_of(runs: Sequence[Run]) -> list[llm.Tool]:
                 lines.append(f"- {name}: {' '.join(step.description.split())}")
     if targets:
         go_back = [tools_there["go_back"] for tools_there in made]
-        tools.append(_out_of_scope(runs, go_back, targets, lines))
-    tools += [_passed_on(tool) for name, tool in own.items() if name != "go_back"]
-    return tools
+        name = "out_of_scope" if "out_of_scope" not in taken else "out_of_scope_of_these_tasks"
+        tools.append(_out_of_scope(name, runs, go_back, targets, lines))
+    others = (tool for tool in own.values() if tool.name not in {"go_back", *taken})
+    return [*tools, *map(_passed_on, others)]
 
 
 def _enum(tool: Tool) -> list[object]:
@@ -56,6 +59,7 @@ def _enum(tool: Tool) -> list[object]:
 
 
 def _out_of_scope(
+    name: str,
     runs: Sequence[Run],
     go_back: Sequence[Tool],
     targets: dict[str, tuple[int, str]],
@@ -99,7 +103,7 @@ def _out_of_scope(
     return function_tool(
         out_of_scope,
         raw_schema={
-            "name": "out_of_scope",
+            "name": name,
             "description": _OUT_OF_SCOPE,
             "parameters": schema,
         },

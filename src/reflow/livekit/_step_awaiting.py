@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeVar, final
+from weakref import WeakSet
 
 from livekit.agents import AgentTask
 from typing_extensions import override
@@ -11,9 +12,9 @@ from ._awaiting import Awaiting
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Generator
+    from collections.abc import Callable, Collection, Generator
 
-    from livekit.agents import ChatContext, ChatMessage
+    from livekit.agents import Agent, ChatContext, ChatMessage, llm
 
     from ._floor import Floor
 
@@ -32,6 +33,7 @@ class StepAwaiting(Awaiting[T]):
         *,
         heard: list[ChatMessage],
         kept: ChatContext | None,
+        tools: Callable[[Collection[str]], list[llm.Tool]],
     ) -> None:
         """Begin.
 
@@ -41,11 +43,14 @@ class StepAwaiting(Awaiting[T]):
             floor: the group's.
             heard: what the user said before the task had the floor, to be answered by it.
             kept: all that may stay of the conversation; None: what is said stays, too.
+            tools: makes the tools to go back, for an agent that has such names already.
         """
         super().__init__(task, awaitable)
         self._floor: Final = floor
         self._heard: Final = heard
         self._kept: Final = kept
+        self._tools: Final = tools
+        self._lent: Final[WeakSet[Agent]] = WeakSet()
         self._has_entered = False
         if heard:
             self._watch_entry()
@@ -64,13 +69,23 @@ class StepAwaiting(Awaiting[T]):
         self.task.on_enter = entered  # type: ignore[method-assign]  # of this one task
 
     @override
-    def go_on(self) -> None:
+    async def go_on(self) -> None:
         if self.is_cancelled or self._floor.is_lost():
             self._interrupt()
+        elif self._floor.inside() is None and not self._floor.is_at(self.task):
+            await self._lend_tools(self._floor.holder)
         elif self._has_entered and self._floor.holder is self.task and not self.task.done():
             while self._heard:
                 # Its own turn, so that all tools are offered: on entry, some aren't.
                 _speech = self._floor.session.generate_reply(user_input=self._heard.pop(0))
+
+    async def _lend_tools(self, nested: Agent) -> None:
+        """Let whoever is nested in the step go back, too."""
+        if nested in self._lent:
+            return
+        self._lent.add(nested)
+        own = nested.tools
+        await nested.update_tools([*own, *self._tools({tool.id for tool in own})])
 
     def _interrupt(self) -> None:
         # From the inside out: whoever is nested hands back first.
@@ -86,7 +101,10 @@ class StepAwaiting(Awaiting[T]):
     @override
     def is_held(self) -> bool:
         # LiveKit would take it that the agent was changed, and close the group's activity.
-        return self.task.done() and not (self._floor.is_at(self.task) or self._floor.is_lost())
+        floor = self._floor
+        return self.task.done() and not (
+            floor.is_at(self.task) or floor.is_lost() or floor.is_held_by_nobody()
+        )
 
     @override
     def change(self) -> asyncio.Future[None]:

@@ -1,0 +1,24 @@
+"""LiveKit's sessions are asyncio's: these tests run on asyncio and uvloop."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from reflow.testing import Backend, virtual_asyncio
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("asyncio", id="asyncio"),
+        pytest.param(
+            "uvloop",
+            id="uvloop",
+            marks=pytest.mark.skipif(sys.platform == "win32", reason="uvloop has no Windows"),
+        ),
+    ]
+)
+def anyio_backend(request: pytest.FixtureRequest) -> Backend:
+    """Give the backend; on asyncio, time passes only when nothing else can happen."""
+    return ("asyncio", {"use_uvloop": True}) if request.param == "uvloop" else virtual_asyncio()
