@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+from configparser import RawConfigParser
 from pathlib import Path
 
 import nox
@@ -12,7 +14,30 @@ nox.options.default_venv_backend = "uv"
 # session that it skipped. `--error-on-missing-interpreters` is for machines that have them all.
 nox.options.error_on_missing_interpreters = False
 
-PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+
+# How to install the oldest LiveKit that is supported, and the newest one then.
+(LIVEKIT,) = PROJECT["project"]["optional-dependencies"]["livekit"]
+LIVEKITS = ((LIVEKIT.replace(">=", "=="),), ("--upgrade", LIVEKIT))
+# What uses LiveKit. What of it uses more than stands in stubs/livekit is named in mypy.ini, too.
+VOICE = (
+    *("src/reflow/livekit", "src/reflow/demo/agent", "tests/voice", "tests/voice_*.py"),
+    *("tests/sessions.py", "tests/dispatcher.py", "examples/voice_*.py", "benchmarks/voice*.py"),
+)
+# How stubtest says that a stub tells less than the package; stubs/livekit is to do so. What of the
+# package is made by pydantic has a metaclass, and its unions are annotated.
+LESS = re.compile(
+    r"stub does not have parameter|has a default value but stub parameter does not"
+    r"|metaclass differs|ChatItem is not a Union|^(?:Found|Success)"
+)
+# Mistakes in stubs/livekit/agents/__init__.pyi that must be found: the text, its replacement, and
+# what is wrong then.
+MISTAKES = (
+    ("def done(", "def is_done(", "livekit.agents.AgentTask.is_done is not present at runtime"),
+    ("user_input:", "user_said:", 'runtime does not have parameter "user_said"'),
+    ("NOT_GIVEN:", "NOT_SAID:", "livekit.agents.NOT_SAID is not present at runtime"),
+)
 
 # What a program that only uses reflow has installed, dependencies of dependencies included.
 RUNTIME = {"anyio", "attrs", "idna", "reflow", "typing-extensions"}
@@ -64,29 +89,100 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Check the types with mypy and pyright, and that every public name has one."""
+    """Check the types with mypy and pyright; of LiveKit they see what stands in stubs/livekit."""
     session.install("--editable", ".[demo,postgres,router]", "--group", "typing")
     session.install(*MODEL)
     session.run("mypy")
     # mypy.ini says the oldest version; what only newer ones run is checked here.
     session.run("mypy", "--python-version", PYTHONS[-1])
     session.run("pyright")
+
+
+def strays(session: nox.Session, stubs: Path) -> list[str]:
+    """Give what stubs of LiveKit say that isn't so.
+
+    Args:
+        session: where LiveKit and mypy are installed.
+        stubs: the folder of the stubs.
+    """
+    config = Path(session.create_tmp(), f"{stubs.name}.ini")
+    # LiveKit's own source isn't checked.
+    config.write_text(f"[mypy]\nmypy_path = {stubs}\n[mypy-livekit.*]\nignore_errors = true\n")
+    told = session.run(
+        *("stubtest", "livekit.agents", "--concise", "--ignore-missing-stub"),
+        *("--mypy-config-file", str(config)),
+        silent=True,
+        # 1: it found something.
+        success_codes=[0, 1],
+    )
+    return [line for line in str(told).splitlines() if line and not LESS.search(line)]
+
+
+@nox.session
+def stubs(session: nox.Session) -> None:
+    """Compare the stubs of LiveKit with the package."""
+    spoilt = Path(session.create_tmp(), "spoilt")
+    shutil.rmtree(spoilt, ignore_errors=True)
+    shutil.copytree("stubs/livekit", spoilt / "livekit")
+    stub = spoilt / "livekit/agents/__init__.pyi"
+    text = stub.read_text()
+    for right, mistake, _ in MISTAKES:
+        text = text.replace(right, mistake)
+    stub.write_text(text)
+
+    for livekit in LIVEKITS:
+        session.install(*livekit, "mypy>=1.19")
+        if wrong := strays(session, Path("stubs").absolute()):
+            session.error("\n".join(["stubs/livekit isn't what the package is:", *wrong]))
+        # A check that finds nothing, whatever is wrong, would look the same.
+        found = "\n".join(strays(session, spoilt))
+        if missed := [complaint for *_, complaint in MISTAKES if complaint not in found]:
+            session.error("\n".join(["stubtest missed what was made wrong:", *missed]))
+
+
+@nox.session
+def voice_typing(session: nox.Session) -> None:
+    """Check what uses LiveKit against the package itself, and that every public name has a type."""
+    # All that mypy.ini says, but for what it says because of the stubs of LiveKit: these aren't
+    # on the path here.
+    own = Path(session.create_tmp(), "own")
+    shutil.rmtree(own, ignore_errors=True)
+    shutil.copytree("stubs", own / "stubs", ignore=shutil.ignore_patterns("livekit"))
+    config = RawConfigParser()
+    config.read("mypy.ini")
+    config.remove_option("mypy", "exclude")
+    config.remove_section("mypy-reflow.demo.agent.*")
+    config["mypy"]["mypy_path"] = f"{own / 'stubs'}:{Path('src').absolute()}"
+    # What LiveKit returns of what it does can be awaited, but goes on anyway.
+    codes = config["mypy"]["enable_error_code"].replace("unused-awaitable", "")
+    config["mypy"]["enable_error_code"] = codes.strip(" ,\n")
+    with Path(own, "mypy.ini").open("w") as file:
+        config.write(file)
+    files = sorted(str(path) for pattern in VOICE for path in Path().glob(pattern))
+    for livekit in LIVEKITS:
+        session.install("--editable", ".[demo,postgres,router]", *livekit, "--group", "typing")
+        session.run("mypy", "--config-file", str(own / "mypy.ini"), *files)
+    # Here, since it looks at installed packages only, at no stubs of ours.
     session.run("pyright", "--verifytypes", "reflow", "--ignoreexternal")
+
+
+def measure(session: nox.Session, *options: str) -> None:
+    """Run tests, and keep what of reflow ran; the session `coverage` looks at it."""
+    # Named after the session, so that a repeated run replaces its own data and no other.
+    for stale in Path().glob(f".coverage.{session.name}.*"):
+        stale.unlink()
+    session.run(
+        *("coverage", "run", "-m", "pytest", *PARALLEL, *options),
+        env={"COVERAGE_FILE": str(Path(f".coverage.{session.name}").absolute())},
+    )
 
 
 @nox.session(python=PYTHONS, download_python="never")
 def tests(session: nox.Session) -> None:
     """Run the tests on one Python; each async test runs on asyncio, uvloop and trio."""
-    # The session `coverage` looks at it. Named after this one, so that a repeated run replaces its
-    # own data and no other.
-    for stale in Path().glob(f".coverage.{session.name}.*"):
-        stale.unlink()
     session.install("--editable", ".[demo,postgres,router]", "--group", "test")
     session.install(*MODEL)
-    session.run(
-        *("coverage", "run", "-m", "pytest", *PARALLEL, *session.posargs),
-        env={"COVERAGE_FILE": str(Path(f".coverage.{session.name}").absolute())},
-    )
+    measure(session, *session.posargs)
 
 
 @nox.session(python=PYTHONS[0], download_python="never")
@@ -98,6 +194,25 @@ def tests_lowest(session: nox.Session) -> None:
     )
     session.install(*MODEL)
     session.run("pytest", *PARALLEL, *session.posargs)
+
+
+@nox.session
+def voice(session: nox.Session) -> None:
+    """Run the tests of voice agents with the newest LiveKit, on asyncio and uvloop."""
+    session.install("--editable", ".[demo,livekit,postgres]", "--group", "voice")
+    measure(session, *(session.posargs or ["tests/voice"]))
+
+
+@nox.session(python=PYTHONS[0], download_python="never")
+def voice_lowest(session: nox.Session) -> None:
+    """Run them with the oldest supported LiveKit, on the oldest Python, and all else as old."""
+    session.install(
+        *("--editable", ".[demo,livekit,postgres]", "--group", "test"),
+        *("--resolution", "lowest-direct"),
+    )
+    # LiveKit's classes with the oldest pydantic.
+    old = ("-W", 'ignore:Field "model_:UserWarning')
+    session.run("pytest", *PARALLEL, *old, *(session.posargs or ["tests/voice"]))
 
 
 @nox.session
@@ -126,6 +241,8 @@ def coverage(session: nox.Session) -> None:
     unmeasured = [
         version for version in PYTHONS if not any(Path().glob(f".coverage.tests-{version}.*"))
     ]
+    if not any(Path().glob(".coverage.voice.*")):
+        session.warn("Not measured: LiveKit. The session `voice` does.")
     session.install("coverage")
     session.run("coverage", "combine")
     session.run("coverage", "report")
