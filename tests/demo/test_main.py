@@ -125,6 +125,31 @@ def test_missing_extra(
     assert f'{said}; run: python -m pip install "reflow[demo]"' in capsys.readouterr().err
 
 
+def test_livekit_on_trio(capsys: pytest.CaptureFixture[str]) -> None:
+    """LiveKit needs asyncio, and that is said."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--livekit", "--backend", "trio"])
+    assert ended.value.code == 2
+    assert "--livekit runs on asyncio only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_without_livekit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, whole: bool
+) -> None:
+    """Without LiveKit, or with other parts of it only, the command is printed that installs it."""
+    if whole:
+        monkeypatch.delitem(sys.modules, "livekit.agents", raising=False)
+        monkeypatch.setitem(sys.modules, "livekit", None)
+    else:
+        monkeypatch.setitem(sys.modules, "livekit.agents", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["--livekit"])
+    assert ended.value.code == 2
+    said = 'livekit-agents not found; run: python -m pip install "reflow[demo,livekit]"'
+    assert said in capsys.readouterr().err
+
+
 def test_run_as_a_module(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

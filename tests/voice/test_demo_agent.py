@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-
-pytest.importorskip("livekit.agents")
-
 from livekit.agents import function_tool
 from livekit.agents.llm import ChatContext
 from person import ANSWERED, CARD, Person
@@ -20,33 +16,16 @@ from reflow import Flow, JournalError, Visit
 from reflow.demo.agent.conversation import HELP, lead, only_errors
 from reflow.demo.agent.model import reply_to
 from reflow.demo.agent.rules import Call, Heard, instructions, react
-from reflow.demo.agent.wishes import by_router, by_words, make_reader
+from reflow.demo.agent.wishes import by_words
 from reflow.demo.intake import intake
 from reflow.demo.news import UNKEPT
-from reflow.demo.words import understood
 from reflow.journal import MemoryJournal
-from reflow.testing import Backend, virtual_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 pytestmark = pytest.mark.anyio
 WISH = "oh wait, my e-mail is wrong"
-
-
-@pytest.fixture(
-    params=[
-        pytest.param("asyncio", id="asyncio"),
-        pytest.param(
-            "uvloop",
-            id="uvloop",
-            marks=pytest.mark.skipif(sys.platform == "win32", reason="uvloop has no Windows"),
-        ),
-    ]
-)
-def anyio_backend(request: pytest.FixtureRequest) -> Backend:
-    """Give the backend: LiveKit's sessions are asyncio's."""
-    return ("asyncio", {"use_uvloop": True}) if request.param == "uvloop" else virtual_asyncio()
 
 
 async def interview(
@@ -272,36 +251,6 @@ async def test_a_failure_is_raised() -> None:
     await other.run(journal=journal, key="key")
     with pytest.raises(JournalError):
         await interview(journal=journal)
-
-
-@pytest.mark.parametrize(
-    ("text", "steps"),
-    [
-        (WISH, ["email"]),
-        ("I made a mistake, I was born later", ["birthday"]),
-        ("there's a typo in the name of my daughter", ["name", "members"]),
-        ("change the doctor, and the plan, and the card", ["doctor", "card"]),
-        ("my name is Mary Plan Doctor", []),
-        ("wait a moment please", []),
-    ],
-)
-async def test_words(text: str, steps: list[str]) -> None:
-    """It takes a word for a wish, and the name of a step other than the one that is asked."""
-    assert await by_words(text, "plan") == steps
-
-
-@pytest.mark.skipif(not understood(), reason="the router isn't installed")
-async def test_the_router() -> None:
-    """With the router installed, it decides."""
-    assert make_reader() is by_router
-    assert await by_router(WISH, "plan") == ["email"]
-    assert await by_router("Ada King Lovelace", "name") == []
-
-
-async def test_without_the_router(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it, words do."""
-    monkeypatch.setitem(sys.modules, "tokenizers", None)
-    assert make_reader() is by_words
 
 
 async def test_only_what_can_be_gone_back_to() -> None:

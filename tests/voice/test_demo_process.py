@@ -1,4 +1,4 @@
-"""`python -m reflow --livekit` as a process of its own, and its command line."""
+"""`python -m reflow --livekit` as a process of its own: pipes and terminals."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
-
-pytest.importorskip("livekit.agents")
-
 from demo_process import command, terminal
 from person import ANSWERED, CARD, typist
 
@@ -96,28 +93,3 @@ def test_terminal() -> None:
     child.expect("\r\nLeft early, nothing was signed: the input has ended.\r\n")
     child.expect(pexpect.EOF)
     assert child.wait() == 1
-
-
-def test_other_event_loops(capsys: pytest.CaptureFixture[str]) -> None:
-    """LiveKit needs asyncio, and that is said."""
-    with pytest.raises(SystemExit) as ended:
-        main(["--livekit", "--backend", "trio"])
-    assert ended.value.code == 2
-    assert "--livekit runs on asyncio only" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_missing_extra(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, whole: bool
-) -> None:
-    """Without LiveKit, or with other parts of it only, the command is printed that installs it."""
-    if whole:
-        monkeypatch.delitem(sys.modules, "livekit.agents", raising=False)
-        monkeypatch.setitem(sys.modules, "livekit", None)
-    else:
-        monkeypatch.setitem(sys.modules, "livekit.agents", None)
-    with pytest.raises(SystemExit) as ended:
-        main(["--livekit"])
-    assert ended.value.code == 2
-    said = 'livekit-agents not found; run: python -m pip install "reflow[demo,livekit]"'
-    assert said in capsys.readouterr().err
