@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -11,6 +12,9 @@ from sessions import Ask, Call, Turn, conversation, obedient
 
 from reflow import Done, FlowError, Visit
 from reflow.livekit import GroupStoppedError, TaskCompletedEvent, TaskGroup, TaskGroupResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -191,6 +195,7 @@ async def test_what_is_said_during_a_slow_callback(speaks: bool) -> None:
 
 async def test_a_callback_that_never_returns() -> None:
     """The session closes all the same."""
+
     began = asyncio.Event()
 
     async def wait(event: TaskCompletedEvent) -> None:
