@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
@@ -22,6 +21,8 @@ from livekit.agents.types import (
 from typing_extensions import override
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+
     from livekit.agents.llm import ChatContext, ToolChoice
 
 
@@ -197,9 +198,10 @@ class Parent(Agent, Generic[T]):
         return "done"
 
     async def go(self) -> None:
+        """Await it, and keep what comes of it."""
         try:
             result = await self.make()
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 - the test looks at it
             self.outcome.set_exception(exc)
         except BaseException:
             self.outcome.set_exception(RuntimeError("cancelled"))
@@ -232,7 +234,7 @@ class Conversation(Generic[T]):
                 await self.say(text)
         except TimeoutError:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - it raises what agents raised, too
             await checkpoint()
 
     async def ended(self) -> None:

@@ -53,4 +53,5 @@ def test_an_example(
 
 def test_no_example_is_forgotten() -> None:
     """Whoever adds one says here what it prints."""
-    assert {path.name for path in EXAMPLES.glob("*.py")} == PRINTED.keys()
+    elsewhere = {"voice_intake.py"}  # see tests/voice/test_dispatch.py
+    assert {path.name for path in EXAMPLES.glob("*.py")} == PRINTED.keys() | elsewhere

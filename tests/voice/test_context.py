@@ -9,11 +9,12 @@ import pytest
 from livekit.agents import ChatContext
 from sessions import Ask, Reply, Turn, conversation, obedient
 
-from reflow import Visit
 from reflow.livekit import TaskGroup
 
 if TYPE_CHECKING:
     from livekit.agents import Agent
+
+    from reflow import Visit
 
 pytestmark = pytest.mark.anyio
 
@@ -144,3 +145,48 @@ async def test_a_plain_function_beside_tasks() -> None:
         await talk.say("record 1")
         result = await talk.outcome()
     assert result[b] == "11"
+
+
+async def test_a_sensitive_group_in_a_group() -> None:
+    """Nothing of what was said in it is left."""
+    inner = TaskGroup(summarize_chat_ctx=False)
+    inner.add(lambda: Ask("number"), id="number", description="the number")
+    inner.add(lambda: Ask("code"), id="code", description="the code")
+    group = TaskGroup(summarize_chat_ctx=False)
+    group.step(lambda: inner, id="card", description="the card", sensitive=True)
+    group.add(lambda: Ask("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await talk.at("number")
+        await talk.say("record 4242")
+        await talk.at("code")
+        await talk.say("record 4243")
+        await talk.at("b")
+        assert "424" not in texts(talk.session.current_agent) + texts(group) + texts(inner)
+        await talk.say("record 2")
+        await talk.outcome()
+        assert "record 2" in texts(group)
+
+
+async def test_the_summary_has_all_that_was_called() -> None:
+    """Also what LiveKit notes only after a step has handed back; it isn't there twice."""
+    prompts = list[str]()
+
+    def script(turn: Turn) -> Reply:
+        if "Summarize" in turn.instructions:
+            prompts.append(turn.texts[-1])
+            return "so it was"
+        return obedient(turn)
+
+    group = TaskGroup()
+    group.add(lambda: Ask("a"), id="a", description="a")
+    group.add(lambda: Ask("b"), id="b", description="b")
+    async with conversation(lambda: group, script) as talk:
+        await talk.say("look_up {}")
+        await talk.say("record 1")
+        await talk.say("record 2")
+        await talk.outcome()
+        assert "record 1" not in texts(group)
+    (prompt,) = prompts
+    assert prompt.count('"call": "record"') == 2
+    assert prompt.count('"call": "look_up"') == 1
+    assert "looked up" in prompt

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -12,9 +11,6 @@ from sessions import Ask, Call, Turn, conversation, obedient
 
 from reflow import Done, FlowError, Visit
 from reflow.livekit import GroupStoppedError, TaskCompletedEvent, TaskGroup, TaskGroupResult
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +31,9 @@ async def test_a_callback_that_raises_keeps_the_result() -> None:
         if event.task_id == "a":
             raise ValueError(event.result)
 
-    make = lambda: group_of("a", "b", return_exceptions=True, on_task_completed=fail)
+    def make() -> TaskGroup:
+        return group_of("a", "b", return_exceptions=True, on_task_completed=fail)
+
     async with conversation(make) as talk:
         await talk.say("record 1")
         await talk.say("record 2")
@@ -140,7 +138,10 @@ async def test_a_summary_that_fails_destroys_nothing(caplog: pytest.LogCaptureFi
 
 async def test_the_session_closes() -> None:
     """The group ends with an error that has what there was; no model is called any more."""
-    make = lambda: group_of("a", "b", return_exceptions=True, summarize_chat_ctx=True)
+
+    def make() -> TaskGroup:
+        return group_of("a", "b", return_exceptions=True, summarize_chat_ctx=True)
+
     async with conversation(make) as talk:
         await talk.say("record 1")
         turns = len(talk.model.turns)
@@ -195,7 +196,6 @@ async def test_what_is_said_during_a_slow_callback(speaks: bool) -> None:
 
 async def test_a_callback_that_never_returns() -> None:
     """The session closes all the same."""
-
     began = asyncio.Event()
 
     async def wait(event: TaskCompletedEvent) -> None:
@@ -402,3 +402,18 @@ async def test_a_task_that_is_nested_in_a_step_can_go_back() -> None:
         await talk.say("record 3")
         result = await talk.outcome()
     assert result.task_results == {"a": "2", "b": "3"}
+
+
+async def test_the_job_is_shut_down() -> None:
+    """Every asyncio task is cancelled: the group ends, and says what it has."""
+    groups = list[TaskGroup]()
+    async with conversation(lambda: groups.append(group_of("a", "b")) or groups[0]) as talk:
+        await talk.say("record 1")
+        for task in asyncio.all_tasks():
+            if task.get_name() == "AgentTask_on_enter":
+                task.cancel()
+        with pytest.raises((GroupStoppedError, RuntimeError)):
+            await talk.outcome()
+        assert groups[0].done()
+        run = groups[0].prepared()
+        assert [run.results[step] for step in run.results] == ["1"]

@@ -38,7 +38,7 @@ DIALOGUES: Final = 1000 if os.environ.get("REFLOW_DIALOGUES") == "full" else 100
 ENDINGS: Final = ("none", "close", "cancel", "timeout", "anyio", "update_agent", "stop")
 
 
-class Fault(Exception):
+class FaultError(Exception):
     """What a factory raises."""
 
 
@@ -104,7 +104,7 @@ class Dialogue:
         def asking(name: str) -> Callable[[], Ask]:
             def make() -> Ask:
                 if fails and self.random.random() < 0.3:
-                    raise Fault
+                    raise FaultError
                 return RandomAsk(name, self, played)
 
             return make
@@ -223,4 +223,4 @@ async def test_dialogues(seed: int) -> None:
         played.check()
     if talk.parent.outcome.done():
         exc = talk.parent.outcome.exception()
-        assert exc is None or isinstance(exc, GroupStoppedError | TimeoutError | Fault), exc
+        assert exc is None or isinstance(exc, GroupStoppedError | TimeoutError | FaultError), exc

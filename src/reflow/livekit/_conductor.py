@@ -220,6 +220,10 @@ class Conductor:
             context.insert(missing)
         return context
 
+    def forget(self) -> None:
+        """The group's own context was replaced: nothing is to be added to it."""
+        self._late = []
+
     def _missing(self, own: list[ChatItem]) -> list[ChatItem]:
         found = self._late
         if self._task is not None and self._task[0].done():

@@ -152,6 +152,16 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
         return self._conductor.completed(super().chat_ctx)
 
     @override
+    async def update_chat_ctx(
+        self, chat_ctx: ChatContext, *, exclude_invalid_function_calls: bool = True
+    ) -> None:
+        """Replace the conversation so far; see `Agent.update_chat_ctx`."""
+        await super().update_chat_ctx(
+            chat_ctx, exclude_invalid_function_calls=exclude_invalid_function_calls
+        )
+        self._conductor.forget()
+
+    @override
     async def on_enter(self) -> None:
         """Run the flow."""
         await self._conductor.conduct()

@@ -17,7 +17,7 @@ from typing import (
 
 import attrs
 from livekit.agents import NOT_GIVEN, AgentTask
-from typing_extensions import get_type_hints
+from typing_extensions import get_original_bases, get_type_hints
 
 from reflow import Flow, FlowError, Visit
 
@@ -178,16 +178,27 @@ class TaskGroup(FlowTask[None]):
 
 def _result_type(made_by: object) -> object:
     """Give the type of what the tasks of a factory are completed with; object if nobody says."""
-    if get_origin(made_by) is AgentTask:
-        return get_args(made_by)[0]
-    if isinstance(made_by, type):
-        for base in made_by.__mro__:
-            for parent in getattr(base, "__orig_bases__", ()):
-                if get_origin(parent) is AgentTask and not isinstance(get_args(parent)[0], TypeVar):
-                    return get_args(parent)[0]
-        return object
-    try:
-        hint = get_type_hints(made_by).get("return")
-    except Exception:  # noqa: BLE001 - whatever its annotations are, they don't say it
-        return object
-    return object if hint is None else _result_type(hint)
+    made: object = get_origin(made_by) or made_by
+    if not isinstance(made, type):
+        try:
+            hint = get_type_hints(made_by).get("return")
+        except Exception:  # noqa: BLE001 - whatever its annotations are, they don't say it
+            return object
+        return object if hint is None else _result_type(hint)
+    if made is AgentTask:
+        (result,) = get_args(made_by) or (object,)
+        return result
+    for base in get_original_bases(made):
+        origin = get_origin(base) or base
+        if isinstance(origin, type) and issubclass(origin, AgentTask):
+            # What its own type parameters stand for, passed on to the base.
+            known = dict(zip(_parameters(made), get_args(made_by), strict=False))
+            wanted = _parameters(base) if origin is not base else ()
+            return _result_type(
+                base[tuple(known.get(p, object) for p in wanted)] if wanted else base
+            )
+    return object
+
+
+def _parameters(generic: object) -> tuple[object, ...]:
+    return cast("tuple[object, ...]", getattr(generic, "__parameters__", ()))
