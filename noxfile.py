@@ -269,8 +269,9 @@ def fuzz(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Print what reflow costs against hand-written code."""
-    session.install("--editable", ".[postgres]", "--group", "bench")
+    session.install("--editable", ".[livekit,postgres]", "--group", "bench")
     session.run("python", "benchmarks/bench.py", *session.posargs)
+    session.run("python", "benchmarks/voice.py")
 
 
 @nox.session(default=False)

@@ -9,6 +9,7 @@ three; the groups also copy the history.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import statistics
 from time import process_time_ns
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import anyio
 from livekit.agents import Agent, AgentSession, AgentTask, ChatContext, ChatMessage
 from livekit.agents.beta import workflows
-from measuring import in_turn, judged, options, print_table, print_versions, ratio
+from measuring import in_turn, judged, print_table, print_versions, ratio
 from typing_extensions import override
 
 from reflow.livekit import TaskGroup
@@ -25,9 +26,9 @@ from reflow.livekit import TaskGroup
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from measuring import Options
+    from livekit.agents.llm import ChatItem, ChatRole
 
-SIZES, HISTORIES, TURNS = [3, 30, 300], [0, 2_000, 8_000], 7
+SIZES, HISTORIES = [3, 30, 300], [0, 2_000, 8_000]
 # Ours, of what the native group takes: at most so much, and with the longest history.
 TARGET, LONG_TARGET = 1.0, 0.8
 # So many steps make a sample, in as many sessions as it takes.
@@ -80,8 +81,8 @@ class Measured(Agent):
 
     def __init__(self, name: str, size: int, history: int) -> None:
         """Begin."""
-        speakers = itertools.cycle(["user", "assistant"])
-        said = [
+        speakers: itertools.cycle[ChatRole] = itertools.cycle(["user", "assistant"])
+        said: list[ChatItem] = [
             ChatMessage(role=role, content=[f"message {i}"])
             for i, role in zip(range(history), speakers, strict=False)
         ]
@@ -112,27 +113,42 @@ async def measured(name: str, size: int, history: int) -> int:
     return taken // times // size
 
 
-def main(chosen: Options, histories: list[int]) -> None:
+class Options(argparse.Namespace):
+    """What can be said on the command line."""
+
+    sizes: list[int]
+    histories: list[int]
+    turns: int
+
+
+def options() -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--sizes", nargs="+", type=int, default=SIZES, help="steps of a group")
+    add("--histories", nargs="+", type=int, default=HISTORIES, help="items of a history")
+    add("--turns", type=int, default=7, help="how often every variant is measured")
+    return parser.parse_args(namespace=Options())
+
+
+def main(chosen: Options) -> None:
     """Measure, and print the table."""
 
-    def sample(key: tuple[int, int, str]) -> Callable[[], int]:
-        size, history, name = key
+    def sample(name: str, size: int, history: int) -> Callable[[], int]:
         return lambda: anyio.run(measured, name, size, history)
 
-    taken: dict[tuple[int, int, str], list[int]] = {}
-    for size, history in itertools.product(chosen.sizes, histories):
-        keys = [(size, history, name) for name in WAYS]
-        taken |= in_turn({key: sample(key) for key in keys}, chosen.turns)
     rows = []
-    for size, history in itertools.product(chosen.sizes, histories):
-        times = {name: taken[size, history, name] for name in WAYS}
+    for size, history in itertools.product(chosen.sizes, chosen.histories):
+        taken = in_turn({name: sample(name, size, history) for name in WAYS}, chosen.turns)
         target = LONG_TARGET if history == max(HISTORIES) else TARGET
         rows.append(
             [
                 f"{size:,}",
                 f"{history:,}",
-                *(f"{statistics.median(each) / 1e6:.2f}" for each in times.values()),
-                judged(ratio(times["ours"], times["native"]), target),
+                *(f"{statistics.median(each) / 1e6:.2f}" for each in taken.values()),
+                judged(ratio(taken["ours"], taken["native"]), target),
             ]
         )
     head = ["steps", "items", *WAYS, "ours : native"]
@@ -141,5 +157,4 @@ def main(chosen: Options, histories: list[int]) -> None:
 
 if __name__ == "__main__":
     print_versions("livekit-agents")
-    chosen = options(__doc__)
-    main(chosen, HISTORIES)
+    main(options())
