@@ -13,8 +13,8 @@ from livekit.agents.llm import ChatContext
 from person import ANSWERED, CARD, Person
 
 from reflow import Flow, JournalError, Visit
-from reflow.demo.agent.conversation import HELP, lead, only_errors
 from reflow.demo.agent._model import reply_to
+from reflow.demo.agent.conversation import HELP, lead, only_errors
 from reflow.demo.agent.rules import Call, Heard, instructions, react
 from reflow.demo.agent.wishes import by_words
 from reflow.demo.intake import intake

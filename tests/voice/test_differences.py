@@ -438,3 +438,18 @@ async def test_the_job_is_shut_down() -> None:
         assert group.done()
         run = group.prepared()
         assert [run.results[step] for step in run.results] == ["1"]
+
+
+async def test_a_callback_may_speak() -> None:
+    """It says what it wants said; only the user isn't answered between two steps."""
+
+    async def thank(event: TaskCompletedEvent) -> None:
+        await talk.session.generate_reply(
+            instructions=f"Thank for {event.task_id}."
+        ).wait_for_playout()
+
+    async with conversation(lambda: group_of("a", "b", on_task_completed=thank)) as talk:
+        await talk.say("record 1")
+        assert any("Thank for a." in turn.texts for turn in talk.model.turns)
+        await talk.say("record 2")
+        await talk.outcome()

@@ -59,6 +59,8 @@ class Conductor:
         # What was said or called in steps, and isn't in the group's own context yet.
         self._late: list[ChatItem] = []
         self._heard: Final[list[ChatMessage]] = []
+        # The last message that is no longer to be answered.
+        self._dealt_with = ""
         # What this group, and those nested in it, had when they were interrupted.
         self._memory = Memory()
         _conductors[group] = self
@@ -95,6 +97,7 @@ class Conductor:
         ending: TaskGroupResult | Exception | None = None
         try:
             with self.floor, self._scope:
+                self._deal_with_all()
                 self._recall()
                 await self.run.drive()
                 result = make_result(self.run)
@@ -183,6 +186,7 @@ class Conductor:
         finally:
             self._late = self._missing(self.own_context().items)
             self._task = None
+            self._deal_with_all()
 
     def _check(self, task: AgentTask[T], visit: Visit[object]) -> None:
         place = f"step {visit.step.id!r} of task group {self._name!r}"
@@ -203,11 +207,22 @@ class Conductor:
         self.stop(why)
         await anyio.sleep_forever()
 
-    def hear(self, items: list[ChatItem]) -> None:
-        """Keep what the user says while no step has the floor."""
-        last = next((item for item in reversed(items) if item.type == "message"), None)
-        if last is not None and last.role == "user" and last not in self._heard:
-            self._heard.append(last)
+    def hears(self, items: list[ChatItem]) -> bool:
+        """Keep what the user says while no step has the floor; say whether that is what is asked.
+
+        Args:
+            items: what the group's own agent is to answer.
+        """
+        last = _last_message(items)
+        if last is None or last.role != "user" or last.id == self._dealt_with:
+            return False
+        self._heard.append(last)
+        self._dealt_with = last.id
+        return True
+
+    def _deal_with_all(self) -> None:
+        last = _last_message(self.own_context().items)
+        self._dealt_with = "" if last is None else last.id
 
     def completed(self, context: ChatContext) -> ChatContext:
         """Give the group's own context with what it lacks of what was said and called in its steps.
@@ -236,6 +251,10 @@ class Conductor:
         recent = itertools.takewhile(lambda item: item.created_at >= began, reversed(own))
         known = {item.id for item in recent}
         return [item for item in found if item.id not in known]
+
+
+def _last_message(items: list[ChatItem]) -> ChatMessage | None:
+    return next((item for item in reversed(items) if item.type == "message"), None)
 
 
 async def run_task(task: AgentTask[T]) -> T:

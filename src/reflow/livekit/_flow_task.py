@@ -14,7 +14,7 @@ from ._conductor import Conductor
 from ._result import TaskGroupResult
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import AsyncIterable, Coroutine, Generator, Iterable
 
     from livekit.agents import ChatContext, ModelSettings, NotGivenOr
     from livekit.agents.llm import Tool
@@ -172,11 +172,20 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
         self._conductor.stop("another agent has taken over, or the session closes")
 
     @override
-    async def llm_node(
+    def llm_node(
         self, chat_ctx: ChatContext, tools: list[Tool], model_settings: ModelSettings
-    ) -> None:
-        """Say nothing between two steps: the next one answers what the user says."""
-        self._conductor.hear(chat_ctx.items)
+    ) -> AsyncIterable[object] | Coroutine[object, object, object]:
+        """Leave what the user says between two steps to the next one; see `Agent.llm_node`.
+
+        What the program itself asks for, such as a word of thanks in a callback, is said.
+        """
+        if self._conductor.hears(chat_ctx.items):
+            return _silence()
+        return super().llm_node(chat_ctx, tools, model_settings)
+
+
+async def _silence() -> None:
+    """Say nothing."""
 
 
 @final
