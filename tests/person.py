@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from reflow import Flow
+    from reflow.demo.intake import Interviewer
 
 CARD = "4111 1111 1111 1111"
 ANSWERED = ["Ada Lovelace", "ada@example.org", "skip", "1990-12-10", "comfort", "Drew", CARD]
@@ -44,7 +45,7 @@ class Person:
     def __init__(
         self,
         *lines: str,
-        flow: Flow[Console] = intake,
+        flow: Flow[Console] | Flow[Interviewer] = intake,
         echoes: bool = False,
         words: bool = False,
     ) -> None:

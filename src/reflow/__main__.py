@@ -20,6 +20,7 @@ class Options(argparse.Namespace):
     backend: str
     journal: str | None
     key: str | None
+    livekit: bool
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,29 +55,49 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--key", help="what the intake is kept under in the journal, for example call-42"
     )
+    parser.add_argument(
+        "--livekit",
+        action="store_true",
+        help="let an agent of LiveKit ask, in text mode: no network, no keys, simple rules instead "
+        "of a language model",
+    )
     options = parser.parse_args(given, Options())
     if (options.journal is None) != (options.key is None):
         parser.error("--journal and --key go together")
     if options.key == "":
         parser.error("--key must not be empty")
+    if options.livekit and options.backend != "asyncio":
+        parser.error("--livekit runs on asyncio only")
 
     needed = dict(NEEDED)
     if options.backend == "trio":
         needed["trio"] = "trio"
     if options.journal is not None:
         needed["cattrs"] = "cattrs"
-    missing = [package for module, package in needed.items() if find_spec(module) is None]
+    if options.livekit:
+        needed["livekit.agents"] = "livekit-agents"
+    missing = [package for module, package in needed.items() if not found(module)]
     if missing:
         extra = "journal" if missing == ["cattrs"] else "demo"
-        command = f"python -m pip install 'reflow[{extra}]'"
+        if options.livekit:
+            extra = "demo,livekit"
+        command = f'python -m pip install "reflow[{extra}]"'
         parser.error(f"{', '.join(missing)} not found; run: {command}")
     try:
         # Only now, as it needs what was looked for, and takes its time.
         from .demo.terminal import main as converse  # noqa: PLC0415
 
-        return converse(options.backend, options.journal, options.key)
+        return converse(options.backend, options.journal, options.key, livekit=options.livekit)
     except KeyboardInterrupt:
         return 130
+
+
+def found(module: str) -> bool:
+    """Say whether a module is installed; the packages around it are imported."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def journal(arguments: list[str]) -> int:

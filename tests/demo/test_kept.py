@@ -129,8 +129,8 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str], s
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
-        (["cattrs"], "cattrs not found; run: python -m pip install 'reflow[journal]'"),
-        (["rich", "cattrs"], "rich, cattrs not found; run: python -m pip install 'reflow[demo]'"),
+        (["cattrs"], 'cattrs not found; run: python -m pip install "reflow[journal]"'),
+        (["rich", "cattrs"], 'rich, cattrs not found; run: python -m pip install "reflow[demo]"'),
     ],
 )
 def test_missing_extra(

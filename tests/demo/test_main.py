@@ -82,7 +82,7 @@ def test_ctrl_c(
 def test_ctrl_c_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl+C is no traceback either before there is an event loop."""
 
-    def interrupted(*_: object) -> Never:
+    def interrupted(*_: object, **__: object) -> Never:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(terminal, "main", interrupted)
@@ -122,7 +122,32 @@ def test_missing_extra(
     with pytest.raises(SystemExit) as ended:
         main(["--backend", backend])
     assert ended.value.code == 2
-    assert f"{said}; run: python -m pip install 'reflow[demo]'" in capsys.readouterr().err
+    assert f'{said}; run: python -m pip install "reflow[demo]"' in capsys.readouterr().err
+
+
+def test_livekit_on_trio(capsys: pytest.CaptureFixture[str]) -> None:
+    """LiveKit needs asyncio, and that is said."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--livekit", "--backend", "trio"])
+    assert ended.value.code == 2
+    assert "--livekit runs on asyncio only" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_without_livekit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, whole: bool
+) -> None:
+    """Without LiveKit, or with other parts of it only, the command is printed that installs it."""
+    if whole:
+        monkeypatch.delitem(sys.modules, "livekit.agents", raising=False)
+        monkeypatch.setitem(sys.modules, "livekit", None)
+    else:
+        monkeypatch.setitem(sys.modules, "livekit.agents", None)
+    with pytest.raises(SystemExit) as ended:
+        main(["--livekit"])
+    assert ended.value.code == 2
+    said = 'livekit-agents not found; run: python -m pip install "reflow[demo,livekit]"'
+    assert said in capsys.readouterr().err
 
 
 def test_run_as_a_module(

@@ -64,7 +64,7 @@ def test_the_intake(browser: Browser, mermaid_script: Path) -> None:
     assert drawn["faults"] == 0
     words = words_of(drawn)
     assert words["start"] == ["intake"]
-    assert words["s0"] == ["name", "your full name"]
+    assert words["s0"] == ["name", "your full name", "the model may answer"]
     text = "the family members to insure"
     assert words["s5"][:1] == ["members"]
     assert " ".join(words["s5"][1:]) == f"{text} if its condition holds"

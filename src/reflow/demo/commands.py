@@ -42,7 +42,7 @@ class Commands:
         self.steps: Final = steps
         self._answers = answers
 
-    def obey(self, visit: Visit[Console], line: str) -> bool:
+    def obey(self, visit: Visit[object], console: Console, line: str) -> bool:
         """Obey the line, if it is a command; say whether it is.
 
         What a command asks of the run is done at once; if it ends the visit, the next `await` of
@@ -51,7 +51,7 @@ class Commands:
         Raises:
             ValueError: if the command is refused: a sentence for the person.
         """
-        console, run = visit.deps, visit.run
+        run = visit.run
         word, *rest = line.split(maxsplit=1) or [""]
         text = "".join(rest)
         try:
@@ -74,7 +74,7 @@ class Commands:
             raise ValueError(self._explain(refused)) from refused
         return True
 
-    def _back(self, visit: Visit[Console], steps: Sequence[str]) -> None:
+    def _back(self, visit: Visit[object], steps: Sequence[str]) -> None:
         if steps:
             visit.run.go_back(*steps)
             return

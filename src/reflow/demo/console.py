@@ -46,7 +46,7 @@ class Console:
 
     async def ask(
         self,
-        visit: Visit[Console],
+        visit: Visit[object],
         question: str,
         parse: Callable[[str], T],
         *,
@@ -67,12 +67,12 @@ class Console:
         Returns:
             The answer.
         """
-        prompt = self._prompt(visit, question, keep)
+        prompt = self.prompt(visit, question, keep)
         while True:
             # A command may have ended this visit; then nothing is asked any more.
             await checkpoint()
             try:
-                line = await self._line(prompt, hidden=visit.step.sensitive)
+                line = await self.line(prompt, hidden=visit.step.sensitive)
             except EOFError:
                 visit.stop("the input has ended")
             try:
@@ -90,19 +90,24 @@ class Console:
         ascii_only = self.screen.options.ascii_only
         self.screen.print(progress(run, self._commands.steps, ascii_only=ascii_only))
 
-    async def _obeyed(self, visit: Visit[Console], line: str) -> bool:
-        if self._commands.obey(visit, line):
-            return True
-        return self._words is not None and await self._words.obey(visit, line)
-
-    def _prompt(self, visit: Visit[Console], question: str, keep: object) -> Text:
+    def prompt(self, visit: Visit[object], question: str, keep: object) -> Text:
+        """Give a question with its place in the flow, and with the answer that may be kept."""
         steps = self._commands.steps
         place = f"({steps.index(visit.step) + 1}/{len(steps)})"
         unseen = " (not shown)" if visit.step.sensitive and self._keyboard.echoes else ""
         offer = "" if keep is None else f" [{display(keep, sensitive=visit.step.sensitive)}]"
         return Text.assemble((place, "cyan"), f" {question}{unseen}", (offer, "green"))
 
-    async def _line(self, prompt: Text, *, hidden: bool) -> str:
+    async def line(self, prompt: Text, *, hidden: bool) -> str:
+        """Wait for a line.
+
+        Args:
+            prompt: what to print before it.
+            hidden: whether what is typed doesn't show.
+
+        Raises:
+            EOFError: when there are no more lines.
+        """
         with self._keyboard.hidden() if hidden else nullcontext():
             self.screen.print(prompt, end=" ", soft_wrap=not self.screen.is_terminal)
             try:
@@ -114,6 +119,11 @@ class Console:
         if not self._keyboard.echoes:
             self.screen.print()
         return " ".join(line.split())
+
+    async def _obeyed(self, visit: Visit[object], line: str) -> bool:
+        if self._commands.obey(visit, self, line):
+            return True
+        return self._words is not None and await self._words.obey(visit, self, line)
 
 
 def readable(line: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date  # noqa: TC003 - a journal needs the types of the steps
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar, final
+from typing import TYPE_CHECKING, Protocol, TypeVar, final
 
 import attrs
 
@@ -37,41 +37,75 @@ if TYPE_CHECKING:
     from reflow import Results, Run, Step
 
     from .commands import Give
-    from .console import Console
 
 T = TypeVar("T")
 
-intake: Flow[Console] = Flow("intake")
+
+class Interviewer(Protocol):
+    """What the steps talk to: it asks a person, in a terminal or through an agent."""
+
+    async def ask(
+        self,
+        visit: Visit[object],
+        question: str,
+        parse: Callable[[str], T],
+        *,
+        keep: T | None = None,
+    ) -> T:
+        """Ask until the answer is a good one.
+
+        Args:
+            visit: the visit that asks.
+            question: the question.
+            parse: makes the answer of what the person said, or raises `ValueError` with a sentence
+                for them.
+            keep: an earlier answer: offered, and kept when nothing else is said.
+
+        Returns:
+            The answer.
+        """
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell the person something.
+
+        Args:
+            text: what; before the next question.
+        """
+        ...
 
 
-@intake.step("your full name", validate=check_name)
-async def name(visit: Visit[Console]) -> str:
+intake: Flow[Interviewer] = Flow("intake")
+
+
+@intake.step("your full name", validate=check_name, model_may_answer=True)
+async def name(visit: Visit[Interviewer]) -> str:
     """Ask for the name; on a later visit, offer the one that was given."""
     return await visit.deps.ask(visit, "Your full name?", check_name, keep=visit.get(name))
 
 
-@intake.step("your e-mail address", validate=check_email)
-async def email(visit: Visit[Console]) -> str:
+@intake.step("your e-mail address", validate=check_email, model_may_answer=True)
+async def email(visit: Visit[Interviewer]) -> str:
     """Ask for the e-mail address."""
     return await visit.deps.ask(visit, "Your e-mail address?", check_email, keep=visit.get(email))
 
 
-@intake.step("your phone number", optional=True, validate=check_phone)
-async def phone(visit: Visit[Console]) -> str:
+@intake.step("your phone number", optional=True, validate=check_phone, model_may_answer=True)
+async def phone(visit: Visit[Interviewer]) -> str:
     """Ask for the phone number, which may be skipped."""
     question = "Your phone number, or skip?"
     return await visit.deps.ask(visit, question, check_phone, keep=visit.get(phone))
 
 
-@intake.step("your date of birth", validate=check_birthday)
-async def birthday(visit: Visit[Console]) -> date:
+@intake.step("your date of birth", validate=check_birthday, model_may_answer=True)
+async def birthday(visit: Visit[Interviewer]) -> date:
     """Ask for the date of birth."""
     question = "Your date of birth (year-month-day)?"
     return await visit.deps.ask(visit, question, parse_birthday, keep=visit.get(birthday))
 
 
-@intake.step("the insurance plan")
-async def plan(visit: Visit[Console]) -> Plan:
+@intake.step("the insurance plan", model_may_answer=True)
+async def plan(visit: Visit[Interviewer]) -> Plan:
     """Ask for the plan."""
     question = f"Which plan: {menu(Plan, ', ')}?"
     return await visit.deps.ask(visit, question, parse_plan, keep=visit.get(plan))
@@ -82,14 +116,14 @@ async def plan(visit: Visit[Console]) -> Plan:
     when=lambda results: results[plan] is Plan.FAMILY,
     validate=check_members,
 )
-async def members(visit: Visit[Console]) -> list[str]:
+async def members(visit: Visit[Interviewer]) -> list[str]:
     """Ask for the family members, but only where the plan is for families."""
     question = "The names of your family members, with commas between?"
     return await visit.deps.ask(visit, question, parse_members, keep=visit.get(members))
 
 
 @intake.step("the doctor", depends_on=[plan])
-async def doctor(visit: Visit[Console]) -> Doctor:
+async def doctor(visit: Visit[Interviewer]) -> Doctor:
     """Ask for a doctor of the plan; asked again when the plan has changed."""
     choices = DOCTORS[visit[plan]]
     before = visit.get(doctor)
@@ -103,13 +137,13 @@ async def doctor(visit: Visit[Console]) -> Doctor:
 
 
 @intake.step("the number of your credit card", sensitive=True, validate=check_card)
-async def card(visit: Visit[Console]) -> Card:
+async def card(visit: Visit[Interviewer]) -> Card:
     """Ask for the credit card, whose number is never printed."""
     return await visit.deps.ask(visit, "Your card number?", parse_card, keep=visit.get(card))
 
 
 @intake.step("whether all of this is right", always_ask=True, point_of_no_return=True)
-async def confirmed(visit: Visit[Console]) -> bool:
+async def confirmed(visit: Visit[Interviewer]) -> bool:
     """Show everything and ask for consent; asked anew when any answer changes, until given."""
     results = visit.run.results
     visit.deps.say("\nThese are your answers:")

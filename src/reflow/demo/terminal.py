@@ -9,44 +9,36 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import anyio
-import attrs
 import trio
 from rich.console import Console as Screen
 
-from reflow import (
-    FlowChangedError,
-    JournalError,
-    Opened,
-    Reason,
-    RunStoppedError,
-    StepAnswered,
-    StepEntered,
-    StepsMadeStale,
-)
+from reflow import FlowChangedError, JournalError, RunStoppedError
 from reflow.journal import MemoryJournal, open_journal
 
 from .commands import Commands
 from .console import Console
-from .intake import ANSWERS, Contract, card, contract, intake, name
+from .intake import ANSWERS, intake
 from .keyboard import open_keyboard
-from .progress import display
+from .news import News, left, promise, signed
 from .words import OFF, ON, Words, understood
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from typing import TextIO
 
-    from reflow import Event, Journal, Results, Run
-
-UNKEPT = "Your card is sensitive: it is never kept, so it is asked for again."
+    from reflow import Journal
 
 
-def main(backend: str, url: str | None = None, key: str | None = None) -> int:
+def main(
+    backend: str, url: str | None = None, key: str | None = None, *, livekit: bool = False
+) -> int:
     """Run the intake; say how it ended.
 
     Args:
         backend: asyncio or trio.
         url: of the journal that the answers are kept in, if they are.
         key: what they are kept under.
+        livekit: whether an agent of LiveKit asks; on asyncio only.
 
     Returns:
         The exit code: 0 when the contract is confirmed, 1 when it was left before, or when the
@@ -63,7 +55,8 @@ def main(backend: str, url: str | None = None, key: str | None = None) -> int:
             journal = None if url is None else open_journal(url)
             if not (journal is None or isinstance(journal, MemoryJournal)):
                 stack.enter_context(journal)
-            lead = partial(converse, sys.stdin, screen, journal, key)
+            leads = _agent() if livekit else converse
+            lead = partial(leads, sys.stdin, screen, journal, key)
             if backend == "trio":
                 # Ctrl+C ends what waits, as on asyncio; never what is half printed. Not every
                 # version of anyio passes that on.
@@ -83,6 +76,13 @@ def main(backend: str, url: str | None = None, key: str | None = None) -> int:
     return code
 
 
+def _agent() -> Callable[[TextIO | None, Screen, Journal | None, str | None], Awaitable[int]]:
+    # Not always installed, and it takes its time.
+    from .agent.conversation import converse as lead  # noqa: PLC0415
+
+    return lead
+
+
 async def converse(
     stdin: TextIO | None, screen: Screen, journal: Journal | None = None, key: str | None = None
 ) -> int:
@@ -92,56 +92,15 @@ async def converse(
         console = Console(keyboard, screen, Commands(intake.steps, ANSWERS), words)
         console.say("Insurance intake. Type help at any question to see what else you can do.")
         console.say(f"{OFF if words is None else ON}\n")
-        goes_on = False
-
-        def tell(event: Event) -> None:
-            nonlocal goes_on
-            goes_on = True
-            match event:
-                case Opened(resumed=True):
-                    welcome(console, run)
-                case StepEntered(step=card.id, reason=Reason.RECOVERED):
-                    console.say(UNKEPT)
-                case StepAnswered(step, value, sensitive=sensitive):
-                    console.say(f"Noted: {step} is {display(value, sensitive=sensitive)}.")
-                case StepsMadeStale(by, steps) if steps:
-                    console.say(f"{by} has changed, so this is asked again: {', '.join(steps)}.")
-                case _:
-                    pass
-
-        run = intake.prepare(console, observers=[tell], journal=journal, key=key)
+        news = News(console)
+        run = news.run = intake.prepare(console, observers=[news], journal=journal, key=key)
         try:
             results = await run.drive()
         except RunStoppedError as stopped:
-            reason = f"Left early, nothing was signed: {stopped.reason}."
-            console.say(f"{reason}{promise(key)}")
+            left(console, stopped.reason, key)
             return 1
-        # Of a run that is complete in the journal nothing is told.
-        console.say("\nSigned. The typed results:" if goes_on else "This is signed already:")
-        show(console, results)
+        signed(console, results, news)
     return 0
-
-
-def welcome(console: Console, run: Run) -> None:
-    """Greet somebody who was here before, and show what is kept."""
-    known = run.results.get(name)
-    console.say(f"Welcome back{'' if known is None else f', {known}'}! This is what is kept:")
-    console.where(run)
-    console.say("")
-
-
-def show(console: Console, results: Results) -> None:
-    """Show the contract."""
-    signed = contract(results)
-    for field in attrs.fields(Contract):
-        value: object = getattr(signed, field.name)
-        hidden = field.name == card.id and value is None
-        console.say(f"  {field.name}: {field.type} = {'not kept' if hidden else repr(value)}")
-
-
-def promise(key: str | None) -> str:
-    """Say how to go on, if that is possible."""
-    return "" if key is None else " Your answers are kept: the same command goes on with them."
 
 
 def explained(error: Exception) -> str:

@@ -57,7 +57,7 @@ class Words:
         # The step and the line that were last taken for more than an answer.
         self._taken: tuple[AnyStep, str] | None = None
 
-    async def obey(self, visit: Visit[Console], line: str) -> bool:
+    async def obey(self, visit: Visit[object], console: Console, line: str) -> bool:
         """Go back if the line asks for it; say whether it does.
 
         Not to be interrupted, so that no line is lost. The first time takes as long as loading the
@@ -74,7 +74,7 @@ class Words:
             self._taken = None
             return False
         if not self._loaded:
-            visit.deps.say("One moment, please.")
+            console.say("One moment, please.")
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(make_router)
             self._loaded = True
@@ -89,5 +89,5 @@ class Words:
         except GoBackError as refused:
             sentence = f"That sounds like going back to: {goal}. {reasons(refused)}\n{HERE}"
             raise ValueError(sentence) from refused
-        visit.deps.say(f"Going back to: {goal}.\n{THERE}")
+        console.say(f"Going back to: {goal}.\n{THERE}")
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, TypeVar, final
 from weakref import WeakKeyDictionary
 
 from livekit.agents import AgentTask
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from livekit.agents import Agent, AgentSession, ConversationItemAddedEvent
 
     from ._conductor import Conductor
+
+T = TypeVar("T")
 
 # The groups under way in a session, each nested in the one before it.
 _nested: Final[WeakKeyDictionary[AgentSession[object], list[Floor]]] = WeakKeyDictionary()
@@ -27,21 +29,29 @@ class Floor:
         self.session: Final = session
         self._group: Final = group
         self._change: asyncio.Future[None] | None = None
+        # Who had the floor when the latest handoff was told.
+        self._told: Agent = group
         self._nested: Final = _nested.setdefault(session, [])
 
     def __enter__(self) -> None:
         """Follow from now on."""
         self._nested.append(self)
         self.session.on("conversation_item_added", self._seen)
+        self.session.on("close", self._seen_closed)
 
     def __exit__(self, *_: object) -> None:
         """Follow no more."""
         self.session.off("conversation_item_added", self._seen)
+        self.session.off("close", self._seen_closed)
         self._nested.remove(self)
 
     def _seen(self, event: ConversationItemAddedEvent) -> None:
         if event.item.type == "agent_handoff":
+            self._told = self.holder
             self.changed()
+
+    def _seen_closed(self, _: object) -> None:
+        self.changed()
 
     def changed(self) -> None:
         """Wake whoever waits for a change."""
@@ -74,6 +84,10 @@ class Floor:
         """Say whether nobody nested in a step's task has the floor: it has, or the group."""
         return self.holder is task or self.holder is self._group
 
+    def is_passing(self) -> bool:
+        """Say whether the floor is passing on, which is told when it nearly has."""
+        return self._told is not self.holder
+
     def is_lost(self) -> bool:
         """Say whether `update_agent` has given the floor to an agent outside of the group."""
         # Whatever is awaited inside the group is an agent task.
@@ -82,11 +96,12 @@ class Floor:
     def is_held_by_nobody(self) -> bool:
         """Say whether the agent with the floor can't begin any more, as the session closes."""
         holder = self.holder
-        try:
-            _session = holder.session
-        except RuntimeError:
-            return isinstance(holder, AgentTask) and holder.done() and self.is_closing()
-        return False
+        done = isinstance(holder, AgentTask) and holder.done()
+        return done and not _is_running(holder) and self.is_closing()
+
+    def is_forgotten(self, task: AgentTask[T]) -> bool:
+        """Say whether a closed session has left out a task that waits for one nested in it."""
+        return not task.done() and not _is_running(task) and self.is_closing()
 
     def is_closing(self) -> bool:
         """Say whether the session closes, or is closed."""
@@ -100,3 +115,11 @@ class Floor:
             return True
         waiting.close()
         return False
+
+
+def _is_running(agent: Agent) -> bool:
+    try:
+        _session = agent.session
+    except RuntimeError:
+        return False
+    return True

@@ -77,6 +77,8 @@ class StepAwaiting(Awaiting[T]):
         self._has_nested = self._has_nested or not self._floor.is_at(self.task)
         if self.is_cancelled or self._floor.is_lost():
             self._interrupt()
+        elif self._has_nested and self._floor.is_forgotten(self.task):
+            self.task.cancel()
         elif self._floor.inside() is None and not self._floor.is_at(self.task):
             await self._lend_tools(self._floor.holder)
         elif self._has_entered and self._floor.holder is self.task and not self.task.done():
@@ -120,9 +122,14 @@ class StepAwaiting(Awaiting[T]):
         if self._has_nested:
             # Another tool of the same turn may be about to get the floor for a task of its own.
             # LiveKit lets the two wait for each other, if this one hands back first.
-            for _ in range(_TURNS):
+            turns = 0
+            while turns < _TURNS:
+                if self._floor.is_held_by_nobody():
+                    break
+                if self.is_held() or self._floor.is_passing():
+                    await asyncio.wait([self.change()], timeout=GLANCE)
+                    turns = 0
                 await asyncio.sleep(0)
-            while self.is_held():
-                await asyncio.wait([self.change()], timeout=GLANCE)
+                turns += 1
         if self._kept is not None:
             await self.task.update_chat_ctx(self._kept)
