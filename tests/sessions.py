@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import json
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
@@ -47,29 +47,30 @@ class Turn:
     @property
     def instructions(self) -> str:
         """What the agent tells the model to be."""
-        for item in self.chat_ctx.items:
-            if item.type == "message" and item.role == "system":
-                return item.text_content or ""
-        return ""
+        found = (m.text_content for m in self.chat_ctx.messages() if m.role == "system")
+        return next(found, None) or ""
 
     @property
     def texts(self) -> list[str]:
         """Every message."""
-        return [i.text_content or "" for i in self.chat_ctx.items if i.type == "message"]
+        return [message.text_content or "" for message in self.chat_ctx.messages()]
 
     @property
     def said(self) -> str:
         """What the user has just said, if that is what the model is to answer."""
         for item in reversed(self.chat_ctx.items):
-            if item.type in {"message", "function_call", "function_call_output"}:
-                said = item.type == "message" and item.role == "user"
-                return (item.text_content or "") if said else ""
+            if isinstance(item, llm.ChatMessage):
+                return (item.text_content or "") if item.role == "user" else ""
+            if isinstance(item, llm.FunctionCall | llm.FunctionCallOutput):
+                return ""
         return ""
 
     def enum_of(self, tool: str, parameter: str) -> list[str]:
         """Give what a tool's array parameter may hold."""
-        found: list[str] = self.tools[tool]["parameters"]["properties"][parameter]["items"]["enum"]
-        return found
+        found: object = self.tools[tool]["parameters"]
+        for name in ("properties", parameter, "items", "enum"):
+            found = cast("dict[str, object]", found)[name]
+        return cast("list[str]", found)
 
     @property
     def after_tools(self) -> bool:
@@ -81,7 +82,7 @@ class Turn:
 Script: TypeAlias = "Callable[[Turn], Reply]"
 
 
-class ScriptedModel(llm.LLM):
+class ScriptedModel(llm.LLM[str]):
     """A language model that does what a function says."""
 
     def __init__(self, script: Script) -> None:
@@ -152,6 +153,10 @@ class Ask(AgentTask[str]):
     @function_tool
     async def record(self, value: str) -> None:
         """Record the answer."""
+        await self.answered(value)
+
+    async def answered(self, value: str) -> None:
+        """Take the answer."""
         self.complete(value)
 
     @function_tool
@@ -286,10 +291,11 @@ async def conversation(
     finally:
         with anyio.fail_after(60, shield=True):
             await session.aclose()
+        left = asyncio.all_tasks() - before
         for _ in range(1000):
-            await checkpoint()
-            if not (left := asyncio.all_tasks() - before):
-                break
+            if left:
+                await checkpoint()
+                left = asyncio.all_tasks() - before
         assert not left, left
         if parent.outcome.done() and not parent.outcome.cancelled():
             parent.outcome.exception()

@@ -3,24 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from livekit.agents import Agent, AgentTask, function_tool
-from sessions import Ask, Call, Turn, conversation, obedient
+from livekit.agents import Agent, AgentTask, FunctionCall, RunResult, function_tool
+from sessions import Ask, Reply, Turn, conversation, obedient
+from typing_extensions import override
 
 from reflow import Done, FlowError, Visit
 from reflow.livekit import GroupStoppedError, TaskCompletedEvent, TaskGroup, TaskGroupResult
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    OnTaskCompleted = Callable[[TaskCompletedEvent], Coroutine[None, None, None]]
+
 pytestmark = pytest.mark.anyio
 
 
-def group_of(*names: str, **options: object) -> TaskGroup:
+def asking(name: str) -> Callable[[], Ask]:
+    """Make the factory of a step that asks for something."""
+    return lambda: Ask(name)
+
+
+def group_of(
+    *names: str,
+    summarize_chat_ctx: bool = False,
+    return_exceptions: bool = False,
+    on_task_completed: OnTaskCompleted | None = None,
+) -> TaskGroup:
     """Make a group that asks for these."""
-    options.setdefault("summarize_chat_ctx", False)
-    group = TaskGroup(**options)
+    group = TaskGroup(
+        summarize_chat_ctx=summarize_chat_ctx,
+        return_exceptions=return_exceptions,
+        on_task_completed=on_task_completed,
+    )
     for name in names:
-        group.add(lambda name=name: Ask(name), id=name, description=f"the {name}")
+        group.add(asking(name), id=name, description=f"the {name}")
     return group
 
 
@@ -79,6 +99,7 @@ async def test_a_failing_revisit_keeps_the_result() -> None:
     class Fragile(Ask):
         visits = 0
 
+        @override
         async def on_enter(self) -> None:
             Fragile.visits += 1
             if Fragile.visits == 2:
@@ -122,10 +143,10 @@ async def test_what_was_computed_of_a_changed_answer_is_computed_again() -> None
 async def test_a_summary_that_fails_destroys_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """The results and the context stay; the failure is logged, and beside the results."""
 
-    def script(turn: Turn) -> str | list[Call]:
+    def script(turn: Turn) -> Reply:
         if "Summarize" in turn.instructions:
             raise ZeroDivisionError
-        return obedient(turn)  # type: ignore[return-value]
+        return obedient(turn)
 
     async with conversation(lambda: group_of("a", summarize_chat_ctx=True), script) as talk:
         await talk.say("record 1")
@@ -182,7 +203,7 @@ async def test_what_is_said_during_a_slow_callback(speaks: bool) -> None:
         return group.add(lambda: Ask("b", speaks=speaks), id="b", description="b")
 
     async with conversation(make) as talk:
-        first = talk.session.run(user_input="record 1")
+        first: RunResult[None] = talk.session.run(user_input="record 1")
         await began.wait()
         await talk.session.generate_reply(user_input="record 2")
         turns = len(talk.model.turns)
@@ -229,12 +250,12 @@ async def test_faults_of_the_author() -> None:
 
 async def test_function_calls_of_an_interrupted_step_stay() -> None:
     """They are in the history of the group."""
-    groups = list[TaskGroup]()
-    async with conversation(lambda: groups.append(group_of("a", "b")) or groups[0]) as talk:
+    group = group_of("a", "b")
+    async with conversation(lambda: group) as talk:
         await talk.say("record 1")
         await talk.say("look_up")
         await talk.say("back a")
-        names = [i.name for i in groups[0].chat_ctx.items if i.type == "function_call"]
+        names = [i.name for i in group.chat_ctx.items if isinstance(i, FunctionCall)]
         assert names == ["record", "look_up", "out_of_scope"]
         await talk.say("record 1")
         await talk.say("record 2")
@@ -406,14 +427,14 @@ async def test_a_task_that_is_nested_in_a_step_can_go_back() -> None:
 
 async def test_the_job_is_shut_down() -> None:
     """Every asyncio task is cancelled: the group ends, and says what it has."""
-    groups = list[TaskGroup]()
-    async with conversation(lambda: groups.append(group_of("a", "b")) or groups[0]) as talk:
+    group = group_of("a", "b")
+    async with conversation(lambda: group) as talk:
         await talk.say("record 1")
         for task in asyncio.all_tasks():
             if task.get_name() == "AgentTask_on_enter":
                 task.cancel()
         with pytest.raises((GroupStoppedError, RuntimeError)):
             await talk.outcome()
-        assert groups[0].done()
-        run = groups[0].prepared()
+        assert group.done()
+        run = group.prepared()
         assert [run.results[step] for step in run.results] == ["1"]

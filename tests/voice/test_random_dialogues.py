@@ -186,9 +186,8 @@ class RandomAsk(Ask):
         self.played = played
 
     @override
-    @function_tool
-    async def record(self, value: str) -> None:
-        """Record the answer."""
+    async def answered(self, value: str) -> None:
+        """Take the answer sooner or later."""
         for _ in range(self.dialogue.random.choice([0, 0, 1, 3])):
             await checkpoint()
         if not self.done():

@@ -33,7 +33,7 @@ class News:
     def __init__(self, console: Console) -> None:
         """Tell it there."""
         self._console = console
-        self.goes_on = False
+        self.goes_on: bool = False
 
     def __call__(self, event: Event) -> None:
         """Tell of an event."""

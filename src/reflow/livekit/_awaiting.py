@@ -63,7 +63,8 @@ class Awaiting(Generic[T]):
     async def _undisturbed(self, awaitable: Generator[object, None, U]) -> U:
         """Await something that sees no cancellation."""
         while True:
-            if self.task.done() and not self._is_handing_back:
+            is_own = awaitable is self._awaitable
+            if is_own and self.task.done() and not self._is_handing_back:
                 self._is_handing_back = True
                 await self._undisturbed(self.before_hand_back().__await__())
             try:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Memory:
     """What a nested group had when it was interrupted; the next one of that step goes on there."""
 
-    answers: dict[str, object] = attrs.field(factory=dict)
-    nested: dict[str, Memory] = attrs.field(factory=dict)
+    answers: dict[str, object] = attrs.field(factory=dict[str, object])
+    nested: dict[str, Memory] = attrs.field(factory=dict[str, "Memory"])
 
 
 @final

@@ -96,8 +96,9 @@ class Floor:
     def is_held_by_nobody(self) -> bool:
         """Say whether the agent with the floor can't begin any more, as the session closes."""
         holder = self.holder
-        done = isinstance(holder, AgentTask) and holder.done()
-        return done and not _is_running(holder) and self.is_closing()
+        if _is_running(holder) or not isinstance(holder, AgentTask):
+            return False
+        return holder.done() and self.is_closing()
 
     def is_forgotten(self, task: AgentTask[T]) -> bool:
         """Say whether a closed session has left out a task that waits for one nested in it."""

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 # Turns of the event loop, in which whoever waits for the floor gets it.
 _TURNS: Final = 20
+# How often to look whether the floor has passed on, at most.
+_GLANCES: Final = 10
 
 
 @final
@@ -122,13 +124,12 @@ class StepAwaiting(Awaiting[T]):
         if self._has_nested:
             # Another tool of the same turn may be about to get the floor for a task of its own.
             # LiveKit lets the two wait for each other, if this one hands back first.
-            turns = 0
-            while turns < _TURNS:
-                if self._floor.is_held_by_nobody():
-                    break
-                if self.is_held() or self._floor.is_passing():
+            turns = glances = 0
+            while turns < _TURNS and not self._floor.is_held_by_nobody():
+                # The latter is only known by what is told, which `update_agent` may confuse.
+                if self.is_held() or (self._floor.is_passing() and glances < _GLANCES):
                     await asyncio.wait([self.change()], timeout=GLANCE)
-                    turns = 0
+                    turns, glances = 0, glances + 1
                 await asyncio.sleep(0)
                 turns += 1
         if self._kept is not None:

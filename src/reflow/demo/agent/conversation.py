@@ -19,7 +19,7 @@ from reflow.demo.news import News, left, signed
 from reflow.livekit import FlowTask, GroupStoppedError
 
 from .desk import Desk
-from .model import RuleModel
+from ._model import RuleModel
 from .wishes import make_reader
 
 if TYPE_CHECKING:
