@@ -272,6 +272,7 @@ def bench(session: nox.Session) -> None:
     session.install("--editable", ".[livekit,postgres]", "--group", "bench")
     session.run("python", "benchmarks/bench.py", *session.posargs)
     session.run("python", "benchmarks/voice.py")
+    session.run("python", "benchmarks/voice.py", "--silent")
 
 
 @nox.session(default=False)

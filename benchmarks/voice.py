@@ -1,10 +1,12 @@
 """What a step of a voice agent costs in LiveKit: its own task group, ours, and no group.
 
-Measured: a group in a session in text mode, whose tasks are done as soon as they have the floor, so
-that no model is asked: from the moment that the group is awaited until it hands back, per step.
-"alone": the agent awaits the same tasks one after the other. The history is what was said before,
-and it is given to every task. Nothing is summarized. What a handoff costs is LiveKit's, in all
-three; the groups also copy the history.
+Measured: a session in text mode, from the moment that a group is awaited until it hands back, per
+step. In each step the user says something, and the model calls the task's tool. The model brings
+the tools into OpenAI's form, as the plugins for models do before each request, and answers at once.
+With `--silent` the tasks are done as soon as they have the floor, and no model is asked. "alone":
+the agent awaits the same tasks one after the other. The history is what was said before, and every
+task is given it. Nothing is summarized. Handoffs and turns are LiveKit's, in all three; the groups
+also copy the history, and make a tool to go back.
 """
 
 from __future__ import annotations
@@ -16,8 +18,22 @@ from time import process_time_ns
 from typing import TYPE_CHECKING
 
 import anyio
-from livekit.agents import Agent, AgentSession, AgentTask, ChatContext, ChatMessage
+from livekit.agents import (
+    Agent,
+    AgentSession,
+    AgentTask,
+    ChatContext,
+    ChatMessage,
+    function_tool,
+    llm,
+)
 from livekit.agents.beta import workflows
+from livekit.agents.types import (
+    DEFAULT_API_CONNECT_OPTIONS,
+    NOT_GIVEN,
+    APIConnectOptions,
+    NotGivenOr,
+)
 from measuring import in_turn, judged, print_table, print_versions, ratio
 from typing_extensions import override
 
@@ -32,44 +48,81 @@ SIZES, HISTORIES = [3, 30, 300], [0, 2_000, 8_000]
 # Ours, of what the native group takes: at most so much, and with the longest history.
 TARGET, LONG_TARGET = 1.0, 0.8
 # So many steps make a sample, in as many sessions as it takes.
-SAMPLE = 60
+SAMPLE = 30
 
 
-class Done(AgentTask[int]):
-    """Is done at once."""
+class Ask(AgentTask[int]):
+    """Is done when the model calls its tool."""
 
     def __init__(self, chat_ctx: ChatContext | None = None) -> None:
         """Begin, with the conversation so far if no group gives it."""
         super().__init__(instructions="Nothing.", chat_ctx=chat_ctx or ChatContext.empty())
+
+    @function_tool
+    async def record(self) -> None:
+        """Record the answer."""
+        self.complete(1)
+
+
+class Done(Ask):
+    """Is done at once."""
 
     @override
     async def on_enter(self) -> None:
         self.complete(1)
 
 
-async def native(chat_ctx: ChatContext, size: int) -> None:
+class Model(llm.LLM[str]):
+    """Calls the tool."""
+
+    @override
+    def chat(
+        self,
+        *,
+        chat_ctx: ChatContext,
+        tools: list[llm.Tool] | None = None,
+        conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
+        parallel_tool_calls: NotGivenOr[bool] = NOT_GIVEN,
+        tool_choice: NotGivenOr[llm.ToolChoice] = NOT_GIVEN,
+        extra_kwargs: NotGivenOr[dict[str, object]] = NOT_GIVEN,
+    ) -> llm.LLMStream:
+        return Stream(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
+
+
+class Stream(llm.LLMStream):
+    """What it answers."""
+
+    @override
+    async def _run(self) -> None:
+        llm.ToolContext(self._tools).parse_function_tools("openai")
+        call = llm.FunctionToolCall(name="record", arguments="{}", call_id="call")
+        delta = llm.ChoiceDelta(role="assistant", tool_calls=[call])
+        self._event_ch.send_nowait(llm.ChatChunk(id="chunk", delta=delta))
+
+
+async def native(make: type[Ask], chat_ctx: ChatContext, size: int) -> None:
     """Await LiveKit's group."""
     group = workflows.TaskGroup(summarize_chat_ctx=False, chat_ctx=chat_ctx)
     for i in range(size):
-        group.add(Done, id=f"s{i}", description="a number")
+        group.add(make, id=f"s{i}", description="a number")
     await group
 
 
-async def ours(chat_ctx: ChatContext, size: int) -> None:
+async def ours(make: type[Ask], chat_ctx: ChatContext, size: int) -> None:
     """Await the group of reflow."""
     group = TaskGroup(summarize_chat_ctx=False, chat_ctx=chat_ctx)
     for i in range(size):
-        group.add(Done, id=f"s{i}", description="a number")
+        group.add(make, id=f"s{i}", description="a number")
     await group
 
 
-async def alone(chat_ctx: ChatContext, size: int) -> None:
+async def alone(make: type[Ask], chat_ctx: ChatContext, size: int) -> None:
     """Await the tasks without a group."""
     for _ in range(size):
-        await Done(chat_ctx)
+        await make(chat_ctx)
 
 
-WAYS: dict[str, Callable[[ChatContext, int], Awaitable[None]]] = {
+WAYS: dict[str, Callable[[type[Ask], ChatContext, int], Awaitable[None]]] = {
     "native": native,
     "ours": ours,
     "alone": alone,
@@ -79,7 +132,7 @@ WAYS: dict[str, Callable[[ChatContext, int], Awaitable[None]]] = {
 class Measured(Agent):
     """Goes one of the ways, and takes the time."""
 
-    def __init__(self, name: str, size: int, history: int) -> None:
+    def __init__(self, name: str, make: type[Ask], size: int, history: int) -> None:
         """Begin."""
         speakers: itertools.cycle[ChatRole] = itertools.cycle(["user", "assistant"])
         said: list[ChatItem] = [
@@ -87,26 +140,31 @@ class Measured(Agent):
             for i, role in zip(range(history), speakers, strict=False)
         ]
         super().__init__(instructions="The parent.", chat_ctx=ChatContext(said))
-        self.go, self.size = WAYS[name], size
+        self.go, self.asks, self.size = WAYS[name], make, size
         self.taken = 0
         self.through = anyio.Event()
 
     @override
     async def on_enter(self) -> None:
         begun = process_time_ns()
-        await self.go(self.chat_ctx, self.size)
+        await self.go(self.asks, self.chat_ctx, self.size)
         self.taken = process_time_ns() - begun
         self.through.set()
 
 
-async def measured(name: str, size: int, history: int) -> int:
+async def measured(name: str, make: type[Ask], size: int, history: int) -> int:
     """Give the nanoseconds that a step takes."""
     times = max(1, SAMPLE // size)
     taken = 0
     for _ in range(times):
-        session: AgentSession[None] = AgentSession(vad=None, turn_handling={"turn_detection": None})
-        agent = Measured(name, size, history)
-        await session.start(agent)
+        session: AgentSession[None] = AgentSession(
+            llm=Model(), vad=None, turn_handling={"turn_detection": None}
+        )
+        agent = Measured(name, make, size, history)
+        await session.start(agent, capture_run=True)
+        if make is Ask:
+            for _step in range(size):
+                await session.run(user_input="it is so")
         await agent.through.wait()
         await session.aclose()
         taken += agent.taken
@@ -119,6 +177,7 @@ class Options(argparse.Namespace):
     sizes: list[int]
     histories: list[int]
     turns: int
+    silent: bool
 
 
 def options() -> Options:
@@ -129,7 +188,8 @@ def options() -> Options:
     add = parser.add_argument
     add("--sizes", nargs="+", type=int, default=SIZES, help="steps of a group")
     add("--histories", nargs="+", type=int, default=HISTORIES, help="items of a history")
-    add("--turns", type=int, default=7, help="how often every variant is measured")
+    add("--turns", type=int, default=5, help="how often every variant is measured")
+    add("--silent", action="store_true", help="tasks that are done at once")
     return parser.parse_args(namespace=Options())
 
 
@@ -137,7 +197,8 @@ def main(chosen: Options) -> None:
     """Measure, and print the table."""
 
     def sample(name: str, size: int, history: int) -> Callable[[], int]:
-        return lambda: anyio.run(measured, name, size, history)
+        make = Done if chosen.silent else Ask
+        return lambda: anyio.run(measured, name, make, size, history)
 
     rows = []
     for size, history in itertools.product(chosen.sizes, chosen.histories):
