@@ -79,13 +79,7 @@ class Awaiting(Generic[T]):
                 if future is None:
                     await asyncio.sleep(0)
                 else:
-                    pending = {f for f in (future, self.change()) if f and not f.done()}
-                    # Nobody says when a nested task can't begin any more, as the session closes.
-                    timeout = GLANCE if future.done() else None
-                    # It cancels none of them.
-                    await asyncio.wait(
-                        pending, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
-                    )
+                    await self._woken(future)
             except asyncio.CancelledError as exc:
                 if self._cancelled is None:
                     self._cancelled = exc
@@ -94,6 +88,31 @@ class Awaiting(Generic[T]):
             await self._undisturbed(self.go_on().__await__())
             if future is None:
                 break
+
+    async def _woken(self, future: asyncio.Future[object]) -> None:
+        """Wait for a future, and for a change; cancels none of them."""
+        change = self.change()
+        if future.done():
+            if change is not None:
+                # Nobody says when a nested task can't begin any more, as the session closes.
+                await asyncio.wait({change}, timeout=GLANCE)
+            return
+        # What `asyncio.wait` does, without its checks: it stands in the way of each handoff.
+        waiter = asyncio.get_running_loop().create_future()
+
+        def wake(_: object) -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        future.add_done_callback(wake)
+        if change is not None:
+            change.add_done_callback(wake)
+        try:
+            await waiter
+        finally:
+            future.remove_done_callback(wake)
+            if change is not None:
+                change.remove_done_callback(wake)
 
     @property
     def is_cancelled(self) -> bool:

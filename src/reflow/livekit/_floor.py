@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import TYPE_CHECKING, Final, TypeVar, final
 from weakref import WeakKeyDictionary
 
 from livekit.agents import AgentTask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from livekit.agents import Agent, AgentSession, ConversationItemAddedEvent
 
     from ._conductor import Conductor
@@ -17,6 +20,7 @@ T = TypeVar("T")
 
 # The groups under way in a session, each nested in the one before it.
 _nested: Final[WeakKeyDictionary[AgentSession[object], list[Floor]]] = WeakKeyDictionary()
+_SIGNATURE: Final = inspect.signature(lambda _: None)
 
 
 @final
@@ -29,6 +33,7 @@ class Floor:
         self.session: Final = session
         self._group: Final = group
         self._change: asyncio.Future[None] | None = None
+        self._seen = self._watching()
         # Who had the floor when the latest handoff was told.
         self._told: Agent = group
         self._nested: Final = _nested.setdefault(session, [])
@@ -45,10 +50,15 @@ class Floor:
         self.session.off("close", self._seen_closed)
         self._nested.remove(self)
 
-    def _seen(self, event: ConversationItemAddedEvent) -> None:
-        if event.item.type == "agent_handoff":
-            self._told = self.holder
-            self.changed()
+    def _watching(self) -> Callable[[ConversationItemAddedEvent], None]:
+        def seen(event: ConversationItemAddedEvent) -> None:
+            if event.item.type == "agent_handoff":
+                self._told = self.holder
+                self.changed()
+
+        # LiveKit looks at it before each call, which otherwise costs more than all else here.
+        vars(seen)["__signature__"] = _SIGNATURE
+        return seen
 
     def _seen_closed(self, _: object) -> None:
         self.changed()

@@ -38,9 +38,10 @@ def tools_of(runs: Sequence[Run], taken: Collection[str]) -> list[llm.Tool]:
     targets: dict[str, tuple[int, str]] = {}
     lines: list[str] = []
     for level, (run, tools_there) in enumerate(zip(runs, made, strict=True)):
-        named = _enum(tools_there["go_back"])
+        named = set(_enum(tools_there["go_back"]))
+        active = run.active
         for step in run.steps:
-            if step.id in named and step is not run.active:
+            if step.id in named and step is not active:
                 name = "outer." * level + step.id if step.id in targets else step.id
                 targets[name] = level, step.id
                 lines.append(f"- {name}: {' '.join(step.description.split())}")

@@ -18,8 +18,8 @@ from reflow.demo.keyboard import open_keyboard
 from reflow.demo.news import News, left, signed
 from reflow.livekit import FlowTask, GroupStoppedError
 
-from .desk import Desk
 from ._model import RuleModel
+from .desk import Desk
 from .wishes import make_reader
 
 if TYPE_CHECKING:
