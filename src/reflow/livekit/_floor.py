@@ -20,7 +20,13 @@ T = TypeVar("T")
 
 # The groups under way in a session, each nested in the one before it.
 _nested: Final[WeakKeyDictionary[AgentSession[object], list[Floor]]] = WeakKeyDictionary()
-_SIGNATURE: Final = inspect.signature(lambda _: None)
+
+
+def _takes_one(event: object) -> None:
+    """Take one argument."""
+
+
+_SIGNATURE: Final = inspect.signature(_takes_one)
 
 
 @final

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, final, overload
+from typing import TYPE_CHECKING, Final, Generic, TypeAlias, TypeVar, cast, final, overload
 
 from livekit.agents import NOT_GIVEN, AgentTask
 from typing_extensions import override
@@ -16,10 +16,20 @@ from ._result import TaskGroupResult
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Coroutine, Generator, Iterable
 
-    from livekit.agents import ChatContext, ModelSettings, NotGivenOr
-    from livekit.agents.llm import Tool
+    from livekit.agents import ChatContext, FlushSentinel, ModelSettings, NotGivenOr
+    from livekit.agents.llm import ChatChunk, Tool
 
     from reflow import AnyStep, Flow, Journal, Observer, OnChange, OnCompleted, Run
+
+    _Chunk: TypeAlias = ChatChunk | str | FlushSentinel
+    # All that LiveKit takes of a node that says something.
+    _Said: TypeAlias = (
+        AsyncIterable[_Chunk]
+        | Coroutine[object, object, AsyncIterable[_Chunk]]
+        | Coroutine[object, object, str]
+        | Coroutine[object, object, ChatChunk]
+        | Coroutine[object, object, None]
+    )
 
 D = TypeVar("D")
 
@@ -174,7 +184,7 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
     @override
     def llm_node(
         self, chat_ctx: ChatContext, tools: list[Tool], model_settings: ModelSettings
-    ) -> AsyncIterable[object] | Coroutine[object, object, object]:
+    ) -> _Said:
         """Leave what the user says between two steps to the next one; see `Agent.llm_node`.
 
         What the program itself asks for, such as a word of thanks in a callback, is said.

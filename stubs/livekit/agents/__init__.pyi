@@ -2,7 +2,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Gener
 from typing import Generic, Literal, TypeAlias, TypeVar, overload
 
 from . import llm as llm
-from .llm import LLM, AgentHandoff, RealtimeModel, Tool, Toolset
+from .llm import LLM, AgentHandoff, ChatChunk, RealtimeModel, Tool, Toolset
 from .llm import ChatContext as ChatContext
 from .llm import ChatItem as ChatItem
 from .llm import ChatMessage as ChatMessage
@@ -19,6 +19,7 @@ NOT_GIVEN: NotGiven
 NotGivenOr: TypeAlias = _T | NotGiven
 
 class ModelSettings: ...
+class FlushSentinel: ...
 
 class ConversationItemAddedEvent:
     item: ChatMessage | AgentHandoff
@@ -64,7 +65,13 @@ class Agent:
     async def on_exit(self) -> None: ...
     def llm_node(
         self, chat_ctx: ChatContext, tools: list[Tool], model_settings: ModelSettings
-    ) -> AsyncIterable[object] | Coroutine[object, object, object]: ...
+    ) -> (
+        AsyncIterable[ChatChunk | str | FlushSentinel]
+        | Coroutine[object, object, AsyncIterable[ChatChunk | str | FlushSentinel]]
+        | Coroutine[object, object, str]
+        | Coroutine[object, object, ChatChunk]
+        | Coroutine[object, object, None]
+    ): ...
 
 class AgentTask(Agent, Generic[_Result]):
     def __init__(self, *, instructions: str, chat_ctx: NotGivenOr[ChatContext] = ...) -> None: ...
