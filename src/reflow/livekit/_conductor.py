@@ -92,6 +92,11 @@ class Conductor:
         if self.group.done():
             # It was stopped before it had the floor.
             return
+        try:
+            self.run  # noqa: B018 - whatever its options are
+        except Exception as error:  # noqa: BLE001 - raised to whoever awaits the group
+            self._end(error)
+            return
         _conductor.set(self)
         self.floor = Floor(self, self.group, self.group.session)
         ending: TaskGroupResult | Exception | None = None
