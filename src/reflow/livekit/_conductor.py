@@ -58,7 +58,8 @@ class Conductor:
         self._task: tuple[AgentTask[object], str] | None = None
         # What was said or called in steps, and isn't in the group's own context yet.
         self._late: list[ChatItem] = []
-        self._heard: Final[list[ChatMessage]] = []
+        # What the user said while no step had the floor, and nobody has answered.
+        self._heard: list[ChatMessage] = []
         # The last message that is no longer to be answered.
         self._dealt_with = ""
         # What this group, and those nested in it, had when they were interrupted.
@@ -164,17 +165,19 @@ class Conductor:
         await task.update_tools([*own, *tools({tool.id for tool in own})])
         await task.update_chat_ctx(self._context_of(visit))
         items = task.chat_ctx.items
+        nested = _conductors.get(task)
+        if nested is not None:
+            nested._memory = self._memory.nested.setdefault(visit.step.id, Memory())
+            # Its steps answer it; what they leave comes back.
+            nested._heard = self._heard
         awaiting = StepAwaiting(
             task,
             task.__await__(),
             floor,
-            heard=self._heard.copy(),
+            heard=self._heard if nested is None else [],
             kept=task.chat_ctx.copy() if visit.step.sensitive else None,
             tools=tools,
         )
-        self._heard.clear()
-        if (nested := _conductors.get(task)) is not None:
-            nested._memory = self._memory.nested.setdefault(visit.step.id, Memory())
         if not visit.step.sensitive:
             self._task = cast("AgentTask[object]", task), items[-1].id if items else ""
         try:

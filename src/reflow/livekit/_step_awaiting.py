@@ -46,7 +46,7 @@ class StepAwaiting(Awaiting[T]):
             task: the step's.
             awaitable: what `task.__await__()` gave.
             floor: the group's.
-            heard: what the user said before the task had the floor, to be answered by it.
+            heard: what the user said before the task had the floor; what it answers is taken out.
             kept: all that may stay of the conversation; None: what is said stays, too.
             tools: makes the tools to go back, for an agent that has such names already.
         """

@@ -42,11 +42,14 @@ async def summarize(group: Agent) -> None:
         summary = (await stream.collect()).text.strip()
     if not summary:
         return
-    kept = ChatContext([item for item in context.items if _line(item) is None])
+    # What was said while the model was at it is in no summary.
+    told = {item.id for item in context.items if _line(item) is not None}
+    kept = ChatContext([item for item in group.chat_ctx.items if item.id not in told])
     kept.add_message(
         role="assistant",
         content=f"<chat_history_summary>{summary}</chat_history_summary>",
-        created_at=context.items[-1].created_at + 1e-6,
+        # Before whatever came since.
+        created_at=context.items[-1].created_at,
         extra={"is_summary": True},
     )
     await group.update_chat_ctx(kept)
