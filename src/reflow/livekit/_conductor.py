@@ -58,6 +58,8 @@ class Conductor:
         self._task: tuple[AgentTask[object], str] | None = None
         # What was said or called in steps, and isn't in the group's own context yet.
         self._late: list[ChatItem] = []
+        # Whether it is nested in a sensitive step.
+        self._is_secret = False
         # What the user said while no step had the floor, and nobody has answered.
         self._heard: list[ChatMessage] = []
         # The last message that is no longer to be answered.
@@ -143,7 +145,7 @@ class Conductor:
         return GroupStoppedError(message, why, make_result(self.run))
 
     async def _summarized(self, result: TaskGroupResult) -> None:
-        if not self._summarizes:
+        if not self._summarizes or self._is_secret:
             return
         try:
             await summarize(self.group)
@@ -170,6 +172,7 @@ class Conductor:
             nested._memory = self._memory.nested.setdefault(visit.step.id, Memory())
             # Its steps answer it; what they leave comes back.
             nested._heard = self._heard
+            nested._is_secret = self._is_secret or visit.step.sensitive
         awaiting = StepAwaiting(
             task,
             task.__await__(),
