@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from random_flows import Declaration, declarations, declare
 from states import machine_of
 
-from reflow import Event, MemoryJournal, Visit
+from reflow import Event, Flow, MemoryJournal, Visit
 from reflow._endings import Endings
 from reflow._machine import Machine
 from reflow._order import Order
 from reflow._requests import Requests
 from reflow.testing import FlowCheckError, check_flow
 from reflow.testing._checking import FlowCheck
+from reflow.testing._moves import Move, Schedule
 from reflow.testing._schedules import schedules
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from reflow import JournalRow, Run
     from reflow._states import RunState
-    from reflow.testing._moves import Schedule
 
 Patched: TypeAlias = "tuple[type, str, object]"
 
@@ -148,3 +148,49 @@ def test_random_flows(case: tuple[list[Declaration], Schedule]) -> None:
 
     check = FlowCheck(declare(declared, act), None, ValueError, (), ["asyncio", "trio"])
     check.play(schedule)
+
+
+def scheduled(between: list[Move], beside: list[Move]) -> Schedule:
+    """Make a schedule."""
+    return Schedule(answers={}, early=[], between=between, beside=beside, end=[], cut=None)
+
+
+RETAKE = Move("retake", after=50)
+
+
+@pytest.mark.parametrize("schedule", [scheduled([RETAKE], []), scheduled([], [RETAKE])])
+def test_what_is_asked_when_nothing_happens_any_more(schedule: Schedule) -> None:
+    """All that a schedule says is asked, also if less happens before than it says."""
+    flow, returned = Flow("f"), list[int]()
+
+    @flow.step("a")
+    async def a(visit: Visit) -> int:
+        while visit.number == 1:
+            await anyio.sleep_forever()
+        returned.append(visit.number)
+        return 1
+
+    FlowCheck(flow, None, (), (), ["asyncio", "trio"]).play(schedule)
+    assert returned == [2, 2]
+
+
+def test_a_good_answer_stands_beside_a_failure() -> None:
+    """A step that fails when it is asked again settles nothing anew."""
+    flow, failed = Flow("f"), list[int]()
+
+    @flow.step("a")
+    async def a(visit: Visit) -> int:
+        if visit.number == 2:
+            failed.append(visit.number)
+            raise ValueError(visit.number)
+        return 1
+
+    @flow.step("b")
+    async def b(visit: Visit) -> int:
+        while visit.number == 1:
+            await anyio.sleep_forever()
+        return visit[a]
+
+    check = FlowCheck(flow, None, ValueError, (), ["asyncio", "trio"])
+    check.play(scheduled([Move("go_back", after=50, targets=(0,))], []))
+    assert failed == [2, 2]
