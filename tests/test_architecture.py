@@ -20,7 +20,7 @@ ORDER = (
     *("_codec_pydantic", "_codec_choices", "_codec_containers", "_codec", "_fingerprint"),
     *("_model_json", "_schemas", "_schema_values", "_schema_choices", "_schema_foreign"),
     *("_schema_containers", "_schema_classes", "_schema", "_tooling", "_tools"),
-    *("_rows", "_resuming", "_conditions"),
+    *("_continuing", "_rows", "_resuming", "_conditions"),
     *("_cancellation", "_recording", "_observing", "_requests", "_endings", "_run", "_including"),
     *("_declaring", "_flow", "_logging"),
 )

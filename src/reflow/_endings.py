@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 class Endings(Requests):
     """The part of a run that its driver calls between visits."""
 
-    __slots__ = ("_on_completed", "_return_exceptions", "_visit")
+    __slots__ = ("_on_completed", "_visit")
 
     _on_completed: OnCompleted | None
-    _return_exceptions: bool
     # The visit under way.
     _visit: object | None
 
@@ -43,6 +42,7 @@ class Endings(Requests):
         self._machine = self._results._record = machine
         self._visits_before = machine.count_visits()
         self._key = recording.run
+        self._opened = recording.opened
         return machine
 
     def _start(self) -> None:
@@ -51,8 +51,8 @@ class Endings(Requests):
         machine.start()
         if machine.log is not None:
             machine.log.insert(0, e.RunStarted(machine.plan.flow))
-            if self._recording is not None and self._recording.opened is not None:
-                machine.log.insert(0, self._recording.opened)
+            if self._opened is not None:
+                machine.log.insert(0, self._opened)
 
     async def _stored(self, i: int, recording: Recording) -> bool:
         """Store that a visit begins, and all before; say whether it is still to take place."""

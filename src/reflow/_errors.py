@@ -94,9 +94,10 @@ class JournalUnavailableError(JournalError):
 
 
 class FlowChangedError(FlowError):
-    """The run in the journal is of this flow, but the flow was declared differently then.
+    """The run to go on with is of this flow, but the flow was declared differently then.
 
-    Prepare with `on_change="keep"` to keep the answers whose step and type still exist.
+    If it is in a journal, prepare with `on_change="keep"` to keep the answers whose step and type
+    still exist.
 
     Attributes:
         differences: what has changed, a sentence each.

@@ -84,10 +84,13 @@ def _told(record: Frozen) -> dict[str, object]:
 @final
 @attrs.frozen(eq=False, repr=False, slots=False)
 class Opened(Frozen):
-    """A run with a journal began, or goes on in another `drive()`: only that may write now."""
+    """A run with a journal began, or goes on in another `drive()`: only that may write now.
+
+    Also of a run without one, if it resumes another.
+    """
 
     key: str
-    """The run's key in the journal."""
+    """The run's key in the journal; empty if it goes on from another run in memory."""
     run: str
     """Identifies the run, whoever drives it: no other run, under this key or another, has it."""
     resumed: bool = False

@@ -8,6 +8,7 @@ run's events gives the run's state. Events are built only while `log` is a list.
 
 from __future__ import annotations
 
+from copy import copy
 from heapq import heappush
 from typing import TYPE_CHECKING, Final, final
 
@@ -65,6 +66,12 @@ class Machine(Consequences):
         if (event.again or event.lost) and self.first >= 0:
             # It may need what these give.
             self.give_way()
+
+    def take_over(self, earlier: Machine) -> None:
+        """Take the whole state of another run of the same flow."""
+        slots = {name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())}
+        for name in slots - {"plan", "log", "waiting"}:
+            setattr(self, name, copy(getattr(earlier, name)))
 
     def start(self) -> None:
         """`drive()` began; it says so, before what was asked for ahead of it."""

@@ -13,6 +13,7 @@ import anyio
 
 from . import _events as e
 from ._codec import CodecError, UnsupportedTypeError
+from ._continuing import renew
 from ._errors import (
     FlowError,
     JournalConflictError,
@@ -20,7 +21,7 @@ from ._errors import (
     JournalUnavailableError,
 )
 from ._journal import JournalRow
-from ._resuming import Resumer, renew
+from ._resuming import Resumer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -14,10 +14,11 @@ from ._step import AnyStep, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
+    from typing import Self
 
     from anyio import CancelScope
 
-    from ._events import StepCompleted
+    from ._events import Opened, StepCompleted
     from ._observing import Observer
     from ._plan import Plan
     from ._recording import Recording
@@ -38,7 +39,9 @@ class Requests(Observing):
     __slots__ = (
         "_drafts",
         "_key",
+        "_opened",
         "_results",
+        "_return_exceptions",
         "_scope",
         "_stopping",
         "_thread",
@@ -54,8 +57,11 @@ class Requests(Observing):
     _drafts: dict[int, object] | None
     # What tells this run's idempotency keys from another's; made when first needed.
     _key: str | None
-    # How many visits took place in other processes.
+    # How many visits took place before this run went on.
     _visits_before: int
+    # How this run went on, if it did.
+    _opened: Opened | None
+    _return_exceptions: bool
 
     @override
     def _set_up(
@@ -69,6 +75,7 @@ class Requests(Observing):
         self._drafts = None
         self._key = None
         self._visits_before = 0
+        self._opened = None
 
     @property
     def steps(self) -> tuple[AnyStep, ...]:
@@ -208,6 +215,47 @@ class Requests(Observing):
             self._stopping = reason
         self._requested(interrupts=True)
 
+    def resume(self, earlier: Self) -> None:
+        """Go on where another run was left, in the same process: before `drive()`.
+
+        As with a journal, but all of it is kept, since it never left the memory: answers of
+        every type, sensitive ones, drafts, failures, idempotency keys. A run that is complete
+        asks nothing more. What was asked of this run before is applied after that; an answer that
+        is the same is no news. The earlier run stays as it is.
+
+        Args:
+            earlier: a run that has ended, be it interrupted, stopped, failed or complete. Its
+                flow may be another object, but is declared alike. What failed, and isn't collected
+                by `return_exceptions`, runs once more.
+
+        Raises:
+            FlowChangedError: if its flow is declared differently; it names all differences.
+            GoBackError: if something that was asked for before is refused now; nothing changed.
+            FlowError: if the earlier run hasn't ended, or if this one was driven, or has a journal:
+                then it goes on from that.
+        """
+        fault = None
+        if self._thread is not None:
+            fault = "it was driven before: prepare another"
+        elif self._recording is not None:
+            fault = "it goes on from its journal"
+        elif earlier._machine.phase in {RunState.PREPARED, RunState.RUNNING}:
+            fault = f"that one is {earlier._machine.phase.value}, it must have ended"
+        if fault is not None:
+            raise FlowError(f"{self!r} can't resume {earlier!r}: {fault}")
+        from ._continuing import go_on  # noqa: PLC0415 - rarely needed
+
+        self._machine, self._opened = go_on(
+            self._machine,
+            earlier._machine,
+            earlier._identity(),
+            return_exceptions=self._return_exceptions,
+        )
+        self._results._record = self._machine
+        self._visits_before = self._machine.count_visits()
+        self._key = earlier._key
+        self._drafts = None if earlier._drafts is None else dict(earlier._drafts)
+
     def _validated(self, i: int, value: object) -> object:
         """Give what is to be kept as the step's answer, or raise."""
         plan = self._machine.plan
@@ -308,11 +356,14 @@ class Requests(Observing):
             self._context.run(self._deliver)
 
     def _key_of(self, i: int) -> str:
+        return f"{self._identity()}/{self._machine.plan.names[i]}/{self._machine.attempt(i)}"
+
+    def _identity(self) -> str:
         if self._key is None:
             import uuid  # noqa: PLC0415 - rarely needed, and `import reflow` shall be quick
 
             self._key = str(uuid.uuid4())
-        return f"{self._key}/{self._machine.plan.names[i]}/{self._machine.attempt(i)}"
+        return self._key
 
     def _draft(self, i: int, factory: Callable[[], object]) -> object:
         if self._drafts is None:

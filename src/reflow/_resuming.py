@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never, cast, final
+from typing import TYPE_CHECKING, Final, cast, final
 
 import attrs
 
 from . import _events as e
-from ._errors import (
-    FlowChangedError,
-    GoBackError,
-    JournalError,
-    MachineError,
-    RunFinishedError,
-    listed,
-)
+from ._errors import FlowChangedError, JournalError, MachineError, listed
 from ._machine import Machine
 from ._replay import apply
 from ._results import make_results
 from ._rows import decode, parse
-from ._states import DONE, FAILED, LOST, PENDING, STALE, RunState, equal
+from ._states import DONE, FAILED, LOST, PENDING, STALE, RunState
 from ._step import options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from ._fingerprint import Fingerprint, Stored
     from ._journal import JournalRow
@@ -295,67 +288,3 @@ def _has_unreadable(machine: Machine) -> bool:
         value is LOST and not machine.plan.sensitive[i] and machine.status[i] == DONE
         for i, value in enumerate(machine.values)
     )
-
-
-def renew(machine: Machine, early: Iterable[e.Event]) -> None:
-    """Apply what was asked of a run before it was known what the journal holds.
-
-    An answer that is the same as the stored one is no news.
-
-    Raises:
-        RunFinishedError: if the stored run is complete.
-        GoBackError: naming all that is refused; none of it was applied.
-    """
-    plan = machine.plan
-    # An answer is no news only if nothing was asked of its step before.
-    touched: set[str] = set()
-    news: list[e.GoBackRequested | e.StepAnswered | e.StepSkipped] = []
-    for event in early:
-        if isinstance(event, e.StepAnswered):
-            if event.step in touched or not _takes(machine, event):
-                news.append(event)
-                touched.add(event.step)
-        elif isinstance(event, e.GoBackRequested | e.StepSkipped):
-            news.append(event)
-            touched.update(event.steps if isinstance(event, e.GoBackRequested) else (event.step,))
-    if news and machine.phase is RunState.COMPLETED:
-        message = (
-            f"the run of flow {plan.flow!r} is complete in the journal: too late for a request"
-        )
-        raise RunFinishedError(message)
-    refused: dict[str, str] = {}
-    for event in news:
-        if isinstance(event, e.GoBackRequested):
-            for name in event.steps:
-                why = machine.refusal(plan.ids[name], ahead=event.ahead)
-                refused |= {} if why is None else {name: why}
-        elif (closed := machine.closed_by(plan.ids[event.step])) is not None:
-            refused[event.step] = f"behind the point of no return {closed!r}"
-    if refused:
-        faults = (f"step {name!r}: {why}" for name, why in refused.items())
-        message = (
-            f"what was asked of the run of flow {plan.flow!r} before it was resumed is refused"
-        )
-        raise GoBackError(f"{message}: {listed(faults)}", refused)
-    for event in news:
-        match event:
-            case e.GoBackRequested(steps=steps, ahead=ahead):
-                machine.request((plan.ids[name] for name in steps), ahead=ahead)
-            case e.StepAnswered(step=step, value=value):
-                machine.answer(plan.ids[step], value)
-            case e.StepSkipped(step=step):
-                machine.skip(plan.ids[step])
-            case _:
-                assert_never(event)
-
-
-def _takes(machine: Machine, event: e.StepAnswered) -> bool:
-    """Say whether an answer is no news; a sensitive one that wasn't kept is given back thereby."""
-    i = machine.plan.ids[event.step]
-    if machine.status[i] != DONE or not machine.settled(i):
-        return False
-    if machine.values[i] is LOST:
-        machine.values[i] = event.value
-        return True
-    asked = machine.is_queued(i) or machine.first == i
-    return not asked and equal(machine.values[i], event.value)

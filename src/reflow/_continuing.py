@@ -1,0 +1,131 @@
+"""How a run goes on: with another run's state, and with what was asked before that was known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from . import _events as e
+from ._compat import annotations_of
+from ._errors import FlowChangedError, GoBackError, RunFinishedError, listed
+from ._fingerprint import fingerprint_of
+from ._machine import Machine
+from ._states import DONE, LOST, SKIPPED, RunState, equal
+from ._step import options_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._fingerprint import Fingerprint
+    from ._plan import Plan
+
+
+def go_on(
+    machine: Machine, earlier: Machine, run: str, *, return_exceptions: bool
+) -> tuple[Machine, e.Opened]:
+    """Make the machine that goes on where another one was left, and the event that says so.
+
+    Args:
+        machine: of the new run; nothing but requests has happened.
+        earlier: of a run that has ended.
+        run: identifies the two.
+        return_exceptions: whether the new run collects failures; else what failed runs once more.
+
+    Raises:
+        FlowChangedError: if the two are not of the same declaration.
+        GoBackError: naming all that is refused of what was asked of the new run.
+    """
+    plan = machine.plan
+    if differences := _print_of(earlier.plan).differences(_print_of(plan)):
+        faults = listed(differences)
+        message = f"flow {plan.flow!r} is not declared as in the run to go on with: {faults}"
+        raise FlowChangedError(message, differences)
+    found = Machine(plan, None if machine.log is None else [])
+    found.take_over(earlier)
+    again = () if return_exceptions else filter(found.has_failed, range(len(plan.steps)))
+    opened = e.Opened("", run, resumed=True, again=found.names_of(again))
+    found.open(opened)
+    renew(found, _asked(machine))
+    return found, opened
+
+
+def _print_of(plan: Plan) -> Fingerprint:
+    functions = (options_of(step).typed_by for step in plan.steps)
+    types = (repr(annotations_of(function).get("return")) for function in functions)
+    return fingerprint_of(plan, dict(zip(plan.names, types, strict=True)))
+
+
+def _asked(machine: Machine) -> list[e.Event]:
+    """Give what was asked of a run that hasn't begun; in what order makes no difference there."""
+    asked: list[e.Event] = []
+    for i, name in enumerate(machine.plan.names):
+        if machine.status[i] == DONE:
+            asked.append(e.StepAnswered(name, machine.values[i], changed=False))
+        elif machine.status[i] == SKIPPED and machine.whole_of(i) == i:
+            asked.append(e.StepSkipped(name, changed=False, by_condition=False))
+    if queue := machine.names_of(machine.queue()):
+        asked.append(e.GoBackRequested(queue, ahead=True))
+    return asked
+
+
+def renew(machine: Machine, early: Iterable[e.Event]) -> None:
+    """Apply what was asked of a run before it was known what the journal holds.
+
+    An answer that is the same as the stored one is no news.
+
+    Raises:
+        RunFinishedError: if the stored run is complete.
+        GoBackError: naming all that is refused; none of it was applied.
+    """
+    plan = machine.plan
+    # An answer is no news only if nothing was asked of its step before.
+    touched: set[str] = set()
+    news: list[e.GoBackRequested | e.StepAnswered | e.StepSkipped] = []
+    for event in early:
+        if isinstance(event, e.StepAnswered):
+            if event.step in touched or not _takes(machine, event):
+                news.append(event)
+                touched.add(event.step)
+        elif isinstance(event, e.GoBackRequested | e.StepSkipped):
+            news.append(event)
+            touched.update(event.steps if isinstance(event, e.GoBackRequested) else (event.step,))
+    if news and machine.phase is RunState.COMPLETED:
+        message = (
+            f"the run of flow {plan.flow!r} is complete in the journal: too late for a request"
+        )
+        raise RunFinishedError(message)
+    refused: dict[str, str] = {}
+    for event in news:
+        if isinstance(event, e.GoBackRequested):
+            for name in event.steps:
+                why = machine.refusal(plan.ids[name], ahead=event.ahead)
+                refused |= {} if why is None else {name: why}
+        elif (closed := machine.closed_by(plan.ids[event.step])) is not None:
+            refused[event.step] = f"behind the point of no return {closed!r}"
+    if refused:
+        faults = (f"step {name!r}: {why}" for name, why in refused.items())
+        message = (
+            f"what was asked of the run of flow {plan.flow!r} before it was resumed is refused"
+        )
+        raise GoBackError(f"{message}: {listed(faults)}", refused)
+    for event in news:
+        match event:
+            case e.GoBackRequested(steps=steps, ahead=ahead):
+                machine.request((plan.ids[name] for name in steps), ahead=ahead)
+            case e.StepAnswered(step=step, value=value):
+                machine.answer(plan.ids[step], value)
+            case e.StepSkipped(step=step):
+                machine.skip(plan.ids[step])
+            case _:
+                assert_never(event)
+
+
+def _takes(machine: Machine, event: e.StepAnswered) -> bool:
+    """Say whether an answer is no news; a sensitive one that wasn't kept is given back thereby."""
+    i = machine.plan.ids[event.step]
+    if machine.status[i] != DONE or not machine.settled(i):
+        return False
+    if machine.values[i] is LOST:
+        machine.values[i] = event.value
+        return True
+    asked = machine.is_queued(i) or machine.first == i
+    return not asked and equal(machine.values[i], event.value)
