@@ -4,36 +4,37 @@ from __future__ import annotations
 
 import itertools
 import logging
-from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast, final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import anyio
+from anyio.lowlevel import checkpoint
 from livekit.agents import AgentTask, ChatContext
 
-from reflow import FlowError, RunStoppedError
+from reflow import FlowChangedError, FlowError, RunStoppedError
 
-from ._context import History, Memory, said_since, with_note
+from ._context import History, said_since, with_note
 from ._floor import Floor
+from ._memory import Memory
 from ._result import GroupStoppedError, TaskGroupResult, make_result
 from ._steering import tools_of
 from ._step_awaiting import StepAwaiting
 from ._summary import summarize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from livekit.agents import ChatItem, ChatMessage
 
-    from reflow import Run, Step, Visit
+    from reflow import Run, Visit
 
 T = TypeVar("T")
 
 _log: Final = logging.getLogger("reflow.livekit")
-# By their agent task.
-_conductors: Final[WeakKeyDictionary[object, Conductor]] = WeakKeyDictionary()
+# By their agent task, which holds its own.
+_conductors: Final[WeakKeyDictionary[object, ref[Conductor]]] = WeakKeyDictionary()
 _conductor: Final[ContextVar[Conductor | None]] = ContextVar("reflow.livekit", default=None)
 
 
@@ -46,14 +47,19 @@ class Conductor:
         self.group: Final = group
         self.prepare: Callable[[], Run]
         self.own_context: Callable[[], ChatContext]
+        self.finish: Callable[[TaskGroupResult | Exception], None]
+        self.is_stored: bool
         self.history: Final = History()
+        self.memory: Final = Memory()
         self.floor: Floor | None = None
         self.ending: TaskGroupResult | Exception | None = None
         self._name: Final = name
-        self._summarizes: Final = summarizes
+        self._summarizes = summarizes
         self._run: Run | None = None
         self._scope: Final = anyio.CancelScope()
         self._stopped: str | None = None
+        # What someone has completed it with.
+        self._given: TaskGroupResult | Exception | None = None
         # The task of the step under way, and the last item of its context when it began.
         self._task: tuple[AgentTask[object], str] | None = None
         # What was said or called in steps, and isn't in the group's own context yet.
@@ -62,11 +68,15 @@ class Conductor:
         self._is_secret = False
         # What the user said while no step had the floor, and nobody has answered.
         self._heard: list[ChatMessage] = []
+        # The messages that were to be answered then, but may be drafts still.
+        self._drafts: set[str] = set()
         # The last message that is no longer to be answered.
         self._dealt_with = ""
-        # What this group, and those nested in it, had when they were interrupted.
-        self._memory = Memory()
-        _conductors[group] = self
+        # The steps that the model may answer, and nobody may see how.
+        self._secret: Collection[str] = ()
+        # The group that was in the place of this one when the step around was interrupted.
+        self._earlier: Conductor | None = None
+        _conductors[group] = ref(self)
 
     @property
     def run(self) -> Run:
@@ -90,13 +100,21 @@ class Conductor:
         if self.floor is None:
             self._end(self._stopped_error())
 
+    def complete(self, ending: TaskGroupResult | Exception) -> None:
+        """End the group at once, with this."""
+        if self.floor is None or self.group.done() or self._given is not None:
+            self.finish(ending)
+            return
+        self._given = ending
+        self._scope.cancel()
+
     async def conduct(self) -> None:
         """Drive the run, and complete the group's task with its result."""
         if self.group.done():
             # It was stopped before it had the floor.
             return
         try:
-            self.run  # noqa: B018 - whatever its options are
+            self._go_on()
         except Exception as error:  # noqa: BLE001 - raised to whoever awaits the group
             self._end(error)
             return
@@ -106,7 +124,7 @@ class Conductor:
         try:
             with self.floor, self._scope:
                 self._deal_with_all()
-                self._recall()
+                self._join(self.floor.around())
                 await self.run.drive()
                 result = make_result(self.run)
                 await self._summarized(result)
@@ -118,31 +136,50 @@ class Conductor:
         except Exception as error:  # noqa: BLE001 - raised to whoever awaits the group
             ending = error
         finally:
-            self._remember()
-            self._end(ending or self._stopped_error())
+            self._end(self._given or ending or self._stopped_error())
 
-    def _recall(self) -> None:
-        for step in self.run.steps:
-            if step.id in self._memory.answers:
-                # Its own answer. What `validate=` refuses now is asked again.
-                with suppress(ValueError):
-                    self.run.answer(cast("Step[object]", step), self._memory.answers[step.id])
+    def _go_on(self) -> None:
+        """Prepare the run; where there was one in its place before, it goes on."""
+        run, earlier = self.run, self._earlier
+        self._secret = {step.id for step in run.steps if step.sensitive and step.model_may_answer}
+        while earlier is not None and earlier.floor is None:
+            # That one never had the floor.
+            earlier = earlier._earlier
+        self._earlier = None
+        if earlier is None or self.is_stored:
+            return
+        try:
+            run.resume(earlier.run)
+        except FlowChangedError:
+            # Another group takes its place.
+            return
+        self.history.take_over(earlier.history)
+        self.memory.take_over(earlier.memory)
+        # What was summarized isn't summarized again.
+        self._summarizes = self._summarizes and not isinstance(earlier.ending, TaskGroupResult)
 
-    def _remember(self) -> None:
-        run = self.run
-        self._memory.answers = {
-            step.id: run.results[step] for step in run.results if step not in run.detour
-        }
+    def _join(self, around: list[Conductor]) -> None:
+        """Begin as a part of the groups around it."""
+        for outer in around[:1]:
+            # Who has the next step answers; what is left then comes back.
+            self._heard = outer._heard
+            visit = outer.run.visit
+            self._is_secret = outer._is_secret or (visit is not None and visit.step.sensitive)
 
     def _end(self, ending: TaskGroupResult | Exception) -> None:
         self.ending = ending
         if not self.group.done():
-            self.group.complete(ending)
+            self.finish(ending)
 
-    def _stopped_error(self) -> GroupStoppedError:
+    def _stopped_error(self) -> Exception:
         why = self._stopped or "its task was cancelled"
         message = f"the task group {self._name!r} was stopped: {why}"
-        return GroupStoppedError(message, why, make_result(self.run))
+        try:
+            run = self.run
+        except FlowError as error:
+            # It could never have begun.
+            return error
+        return GroupStoppedError(message, why, make_result(run))
 
     async def _summarized(self, result: TaskGroupResult) -> None:
         if not self._summarizes or self._is_secret:
@@ -162,17 +199,14 @@ class Conductor:
         if floor.is_closing():
             await self._leave("the session is closing")
         runs = [self.run, *(outer.run for outer in floor.around())]
-        tools = partial(tools_of, runs)
+        tools = partial(tools_of, runs, [tool.id for tool in floor.session.tools])
         own = task.tools
         await task.update_tools([*own, *tools({tool.id for tool in own})])
         await task.update_chat_ctx(self._context_of(visit))
         items = task.chat_ctx.items
-        nested = _conductors.get(task)
+        nested = _conductors.get(task, _no_conductor)()
         if nested is not None:
-            nested._memory = self._memory.nested.setdefault(visit.step.id, Memory())
-            # Its steps answer it; what they leave comes back.
-            nested._heard = self._heard
-            nested._is_secret = self._is_secret or visit.step.sensitive
+            nested._earlier = self.memory.place(visit.step, nested)
         awaiting = StepAwaiting(
             task,
             task.__await__(),
@@ -184,16 +218,13 @@ class Conductor:
         if not visit.step.sensitive:
             self._task = cast("AgentTask[object]", task), items[-1].id if items else ""
         try:
-            result = await awaiting.result()
+            return await awaiting.result()
         except Exception:
             if floor.is_lost():
                 await self._leave("another agent has taken over")
             if floor.is_closing():
                 await self._leave("the session is closing")
             raise
-        else:
-            self._memory.nested.pop(visit.step.id, None)
-            return result
         finally:
             self._late = self._missing(self.own_context().items)
             self._task = None
@@ -216,20 +247,29 @@ class Conductor:
     async def _leave(self, why: str) -> None:
         """End the group from inside a step; never returns."""
         self.stop(why)
-        await anyio.sleep_forever()
+        await checkpoint()
+        # In a shielded section.
+        raise self._stopped_error()
 
     def hears(self, items: list[ChatItem]) -> bool:
-        """Keep what the user says while no step has the floor; say whether that is what is asked.
+        """Say whether the user speaks while no step has the floor: the next one is to answer.
 
         Args:
-            items: what the group's own agent is to answer.
+            items: what the group's own agent is to answer. It may be a draft that LiveKit lets the
+                model answer before the user has ended the turn.
         """
         last = _last_message(items)
         if last is None or last.role != "user" or last.id == self._dealt_with:
             return False
-        self._heard.append(last)
-        self._dealt_with = last.id
+        self._drafts.add(last.id)
         return True
+
+    def keep(self, message: ChatMessage) -> None:
+        """Keep what the user said, if the next step is to answer it."""
+        if message.id in self._drafts:
+            self._drafts.clear()
+            self._heard.append(message)
+            self._dealt_with = message.id
 
     def _deal_with_all(self) -> None:
         last = _last_message(self.own_context().items)
@@ -254,7 +294,7 @@ class Conductor:
         found = self._late
         if self._task is not None and self._task[0].done():
             task, last = self._task
-            found = [*found, *said_since(task.chat_ctx.items, last)]
+            found = [*found, *said_since(task.chat_ctx.items, last, self._secret)]
         if not found:
             return []
         # From the end: it doesn't matter how long the conversation was before.
@@ -262,6 +302,10 @@ class Conductor:
         recent = itertools.takewhile(lambda item: item.created_at >= began, reversed(own))
         known = {item.id for item in recent}
         return [item for item in found if item.id not in known]
+
+
+def _no_conductor() -> None:
+    """Stand for that of a task that is no group."""
 
 
 def _last_message(items: list[ChatItem]) -> ChatMessage | None:

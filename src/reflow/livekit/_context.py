@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never, final
+import json
+from typing import TYPE_CHECKING, Final, assert_never, cast, final
 
-import attrs
 from livekit.agents import ChatContext, ChatMessage
 
-from reflow import Reason, StepCompleted, StepEntered, StepsMadeStale
+from reflow import Reason, StepCompleted, StepsMadeStale
 
 if TYPE_CHECKING:
-    from livekit.agents import ChatItem
+    from collections.abc import Container
+
+    from livekit.agents import ChatItem, FunctionCall
 
     from reflow import Event, Visit
-
-
-@final
-@attrs.define
-class Memory:
-    """What a nested group had when it was interrupted; the next one of that step goes on there."""
-
-    answers: dict[str, object] = attrs.field(factory=dict[str, object])
-    nested: dict[str, Memory] = attrs.field(factory=dict[str, "Memory"])
 
 
 @final
@@ -31,7 +24,6 @@ class History:
     def __init__(self) -> None:
         """Know nothing yet."""
         self._because: Final[dict[str, dict[str, None]]] = {}
-        self._entered: Final[dict[str, StepEntered]] = {}
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
@@ -44,6 +36,10 @@ class History:
             case _:
                 pass
 
+    def take_over(self, earlier: History) -> None:
+        """Go on with what is known of an earlier run."""
+        self._because.update(earlier._because)
+
     def note(self, visit: Visit[object]) -> str | None:
         """Tell the model why a step runs again, and what its answer was before."""
         step = visit.step
@@ -53,8 +49,11 @@ class History:
             case Reason.REQUESTED:
                 why = "The user wants to change this answer, or to be asked once more."
             case Reason.STALE:
-                changed = ", ".join(self._because.get(step.id, ()))
-                why = f"This is asked again because what it depends on has changed: {changed}."
+                why = "This is asked again because what it depends on has changed"
+                # Nobody knows what it was if that was in another process.
+                if because := self._because.get(step.id):
+                    why += f": {', '.join(because)}"
+                why += "."
             case Reason.RESUMED | Reason.RECOVERED:
                 why = "The conversation comes back to this, where it was interrupted."
             case _:
@@ -77,19 +76,42 @@ def with_note(items: list[ChatItem], note: str | None) -> ChatContext:
     return ChatContext([*items, *notes])
 
 
-def said_since(items: list[ChatItem], last: str) -> list[ChatItem]:
+def said_since(items: list[ChatItem], last: str, secret: Container[str]) -> list[ChatItem]:
     """Give what was said and called behind an item, oldest first; no instructions.
 
     Args:
         items: of a step's task, oldest first.
         last: the id of the item that was the last one when the task began.
+        secret: the ids of the steps that no call of the tool `answer` may be kept of.
     """
     found: list[ChatItem] = []
+    concealed: set[str] = set()
     # From the end: it doesn't matter how long the conversation was before.
     for item in reversed(items):
         if item.id == last:
             break
+        if item.type == "function_call" and _answered(item) in secret:
+            concealed.add(item.call_id)
         is_said = item.type == "message" and item.role in {"user", "assistant"}
         if is_said or item.type in {"function_call", "function_call_output"}:
             found.append(item)
+    if concealed:
+        found = [item for item in found if not _is_of(item, concealed)]
     return found[::-1]
+
+
+def _is_of(item: ChatItem, calls: Container[str]) -> bool:
+    if item.type == "function_call" or item.type == "function_call_output":  # noqa: PLR1714 - narrows
+        return item.call_id in calls
+    return False
+
+
+def _answered(call: FunctionCall) -> object:
+    """Give the id of the step that a call answers, if it does."""
+    if call.name != "answer":
+        return ""
+    try:
+        arguments: object = json.loads(call.arguments)
+    except ValueError:
+        return ""
+    return cast("dict[str, object]", arguments).get("step") if isinstance(arguments, dict) else ""

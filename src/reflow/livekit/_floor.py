@@ -61,6 +61,8 @@ class Floor:
             if event.item.type == "agent_handoff":
                 self._told = self.holder
                 self.changed()
+            elif event.item.role == "user":
+                self.conductor.keep(event.item)
 
         # LiveKit looks at it before each call, which otherwise costs more than all else here.
         vars(seen)["__signature__"] = _SIGNATURE

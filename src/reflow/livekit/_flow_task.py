@@ -107,12 +107,14 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
             cast("D", deps),
             return_exceptions=return_exceptions,
             on_completed=on_completed,
-            observers=[*observers, conductor.history],
+            observers=[*observers, conductor.history, conductor.memory],
             journal=journal,
             key=key,
             on_change=on_change,
         )
         conductor.own_context = lambda: super(FlowTask, self).chat_ctx
+        conductor.finish = super().complete
+        conductor.is_stored = journal is not None
         self._conductor: Final = conductor
 
     def prepared(self) -> Run:
@@ -135,7 +137,21 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
             GoBackError: as `Run.go_back`.
             RunFinishedError: if the task has ended.
         """
-        self._conductor.run.go_back(*steps)
+        conductor = self._conductor
+        # A request that is refused before the task has begun doesn't begin it.
+        (conductor.run if conductor.has_begun else conductor.prepare()).go_back(*steps)
+
+    @override
+    def complete(self, result: TaskGroupResult | Exception) -> None:
+        """End the task at once, with this instead of what it would give; see `AgentTask.complete`.
+
+        Args:
+            result: the result, or what whoever awaits the task gets raised.
+
+        Raises:
+            RuntimeError: if it has ended.
+        """
+        self._conductor.complete(result)
 
     @override
     def cancel(self) -> None:

@@ -88,8 +88,11 @@ class TaskGroup(FlowTask[None]):
         await on_task_completed(TaskCompletedEvent(task, event.step, event.value))
 
     def add(self, task_factory: Callable[[], AgentTask[T]], *, id: str, description: str) -> Self:
-        """Add a step, and return the group; see `step`, which gives a typed key instead."""
-        self.step(task_factory, id=id, description=description)
+        """Add a step, and return the group; see `step`, which gives a typed key instead.
+
+        As in LiveKit's group, the description may be empty: the id stands for it.
+        """
+        self.step(task_factory, id=id, description=description or id)
         return self
 
     @overload
@@ -149,6 +152,11 @@ class TaskGroup(FlowTask[None]):
             function = cast("Callable[[Visit[None]], Awaitable[T]]", task_factory)
         else:
             function = self._asking(cast("Callable[[], AgentTask[T]]", task_factory), id)
+            if model_may_answer and function.__annotations__["return"] is object:
+                raise FlowError(
+                    f"step {id!r}: model_may_answer=True needs the type of its result; annotate "
+                    "what the factory returns, or give the class of its tasks"
+                )
         declare = self._declared.step(
             description,
             id=id,

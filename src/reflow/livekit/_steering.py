@@ -10,7 +10,7 @@ from livekit.agents.llm import ToolFlag
 from reflow import ToolCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from livekit.agents import llm
 
@@ -24,14 +24,17 @@ _OUT_OF_SCOPE: Final = (
 )
 
 
-def tools_of(runs: Sequence[Run], taken: Collection[str]) -> list[llm.Tool]:
+def tools_of(
+    runs: Sequence[Run], of_session: Iterable[str], of_agent: Iterable[str]
+) -> list[llm.Tool]:
     """Give the tools of a run, and what of those of the runs around it can be named as well.
 
     Args:
         runs: the run, and those that it is nested in, the nearest first.
-        taken: the names of the agent's own tools: what is named like one of them is left out, but
-            for the tool to go back, which gets another name.
+        of_session: the names of the session's own tools.
+        of_agent: those of the agent's own; what is named like one of them gets another name.
     """
+    taken = {*of_session, *of_agent}
     (own, *_) = made = [{tool.name: tool for tool in run.tools()} for run in runs]
     tools: list[llm.Tool] = []
     # By the name that the model uses: whose step it is, and its id there.
@@ -42,15 +45,24 @@ def tools_of(runs: Sequence[Run], taken: Collection[str]) -> list[llm.Tool]:
         active = run.active
         for step in run.steps:
             if step.id in named and step is not active:
-                name = "outer." * level + step.id if step.id in targets else step.id
+                name = step.id
+                while name in targets:
+                    name = f"outer.{name}"
                 targets[name] = level, step.id
                 lines.append(f"- {name}: {' '.join(step.description.split())}")
     if targets:
         go_back = [tools_there["go_back"] for tools_there in made]
-        name = "out_of_scope" if "out_of_scope" not in taken else "out_of_scope_of_these_tasks"
+        name = _free("out_of_scope", taken)
         tools.append(_out_of_scope(name, runs, go_back, targets, lines))
-    others = (tool for tool in own.values() if tool.name not in {"go_back", *taken})
-    return [*tools, *map(_passed_on, others)]
+    others = (tool for tool in own.values() if tool.name != "go_back")
+    return [*tools, *(_passed_on(tool, _free(tool.name, taken)) for tool in others)]
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """Give a name that no other tool has."""
+    while name in taken:
+        name = f"{name}_in_group"
+    return name
 
 
 def _enum(tool: Tool) -> list[object]:
@@ -82,6 +94,9 @@ def _out_of_scope(
             raise ToolError(f"Nothing was done: {fault}. Give 'task_ids' some of: {choice}.")
         for level, name in filter(None, found):
             wanted.setdefault(level, []).append(name)
+        for level, ids in wanted.items():
+            # All or nothing: what was offered may not be possible any more.
+            _check(runs[level], ids)
         said = ""
         # From the inside out: going back around a group ends what is inside.
         for level, ids in sorted(wanted.items()):
@@ -112,18 +127,24 @@ def _out_of_scope(
     )
 
 
+def _check(run: Run, ids: list[str]) -> None:
+    (go_back,) = (tool for tool in run.tools() if tool.name == "go_back")
+    if gone := [name for name in ids if name not in _enum(go_back)]:
+        raise ToolError(f"Nothing was done: {', '.join(gone)} can't be gone back to any more.")
+
+
 def _items(names: object) -> list[object]:
     return cast("list[object]", names) if isinstance(names, list) else []
 
 
-def _passed_on(tool: Tool) -> llm.Tool:
+def _passed_on(tool: Tool, name: str) -> llm.Tool:
     async def call(raw_arguments: dict[str, object]) -> str:
         return _call(tool, raw_arguments)
 
     return function_tool(
         call,
         raw_schema={
-            "name": tool.name,
+            "name": name,
             "description": tool.description,
             "parameters": tool.schema,
         },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final, TypeVar, final
 from weakref import WeakSet
 
@@ -12,9 +13,9 @@ from typing_extensions import override
 from ._awaiting import GLANCE, Awaiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator
+    from collections.abc import Callable, Generator, Iterable
 
-    from livekit.agents import Agent, ChatContext, ChatMessage, llm
+    from livekit.agents import Agent, ChatContext, ChatMessage, SpeechHandle, llm
 
     from ._floor import Floor
 
@@ -38,7 +39,7 @@ class StepAwaiting(Awaiting[T]):
         *,
         heard: list[ChatMessage],
         kept: ChatContext | None,
-        tools: Callable[[Collection[str]], list[llm.Tool]],
+        tools: Callable[[Iterable[str]], list[llm.Tool]],
     ) -> None:
         """Begin.
 
@@ -58,6 +59,7 @@ class StepAwaiting(Awaiting[T]):
         self._lent: Final[WeakSet[Agent]] = WeakSet()
         self._has_entered = False
         self._has_nested = False
+        self._speech: SpeechHandle | None = None
         if heard:
             self._watch_entry()
 
@@ -83,10 +85,26 @@ class StepAwaiting(Awaiting[T]):
             self.task.cancel()
         elif self._floor.inside() is None and not self._floor.is_at(self.task):
             await self._lend_tools(self._floor.holder)
+            if not self._floor.is_passing():
+                self._answer()
         elif self._has_entered and self._floor.holder is self.task and not self.task.done():
-            while self._heard:
-                # Its own turn, so that all tools are offered: on entry, some aren't.
-                _speech = self._floor.session.generate_reply(user_input=self._heard.pop(0))
+            self._answer()
+
+    def _answer(self) -> None:
+        """Let whoever has the floor answer what the user said before, one turn after the other."""
+        if not self._heard or not (self._speech is None or self._speech.done()):
+            return
+        # Said now, behind all that is known.
+        said = self._heard[0].model_copy(update={"created_at": time.time()})
+        try:
+            # Its own turn, so that all tools are offered: on entry, some aren't.
+            speech = self._floor.session.generate_reply(user_input=said)
+        except RuntimeError:
+            # The floor passes on, or the session closes.
+            return
+        del self._heard[0]
+        speech.add_done_callback(lambda _: self._floor.changed())
+        self._speech = speech
 
     async def _lend_tools(self, nested: Agent) -> None:
         """Let whoever is nested in the step go back, too."""

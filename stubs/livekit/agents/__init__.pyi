@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine, Generator
+from collections.abc import AsyncIterable, Callable, Coroutine, Generator
 from typing import Generic, Literal, TypeAlias, TypeVar, overload
 
 from . import llm as llm
@@ -6,6 +6,7 @@ from .llm import LLM, AgentHandoff, ChatChunk, RealtimeModel, Tool, Toolset
 from .llm import ChatContext as ChatContext
 from .llm import ChatItem as ChatItem
 from .llm import ChatMessage as ChatMessage
+from .llm import FunctionCall as FunctionCall
 from .llm import ToolError as ToolError
 from .llm import function_tool as function_tool
 
@@ -24,11 +25,17 @@ class FlushSentinel: ...
 class ConversationItemAddedEvent:
     item: ChatMessage | AgentHandoff
 
+class SpeechHandle:
+    def done(self) -> bool: ...
+    def add_done_callback(self, callback: Callable[[SpeechHandle], None]) -> None: ...
+
 class AgentSession(Generic[_Userdata]):
     @property
     def current_agent(self) -> Agent: ...
     @property
     def llm(self) -> LLM | RealtimeModel | None: ...
+    @property
+    def tools(self) -> list[Tool | Toolset]: ...
     @overload
     def on(
         self,
@@ -47,7 +54,7 @@ class AgentSession(Generic[_Userdata]):
     def off(self, event: Literal["close"], callback: Callable[[object], None]) -> None: ...
     def generate_reply(
         self, *, user_input: NotGivenOr[str | ChatMessage] = ...
-    ) -> Awaitable[object]: ...
+    ) -> SpeechHandle: ...
     async def wait_for_idle(self) -> object: ...
 
 class Agent:

@@ -1,6 +1,6 @@
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Literal, Self, TypeAlias
 
@@ -15,12 +15,14 @@ class ChatMessage:
     def __init__(self, *, role: _ChatRole, content: list[str]) -> None: ...
     @property
     def text_content(self) -> str | None: ...
+    def model_copy(self, *, update: Mapping[str, object] | None = ...) -> Self: ...
 
 _ChatRole: TypeAlias = Literal["developer", "system", "user", "assistant"]
 
 class FunctionCall:
     id: str
     type: Literal["function_call"]
+    call_id: str
     name: str
     arguments: str
     created_at: float
@@ -28,6 +30,7 @@ class FunctionCall:
 class FunctionCallOutput:
     id: str
     type: Literal["function_call_output"]
+    call_id: str
     name: str
     output: str
     created_at: float
