@@ -101,7 +101,7 @@ def said_since(items: list[ChatItem], last: str, secret: Container[str]) -> list
 
 
 def _is_of(item: ChatItem, calls: Container[str]) -> bool:
-    if item.type == "function_call" or item.type == "function_call_output":  # noqa: PLR1714 - narrows
+    if item.type == "function_call" or item.type == "function_call_output":
         return item.call_id in calls
     return False
 
