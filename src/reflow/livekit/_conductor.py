@@ -101,12 +101,17 @@ class Conductor:
             self._end(self._stopped_error())
 
     def complete(self, ending: TaskGroupResult | Exception) -> None:
-        """End the group at once, with this."""
-        if self.floor is None or self.group.done() or self._given is not None:
-            self.finish(ending)
-            return
+        """End the group at once, with this.
+
+        Raises:
+            RuntimeError: if it has ended.
+        """
+        if self._given is not None or self.group.done():
+            raise RuntimeError(f"the task group {self._name!r} is already done")
         self._given = ending
         self._scope.cancel()
+        if self.floor is None:
+            self._end(ending)
 
     async def conduct(self) -> None:
         """Drive the run, and complete the group's task with its result."""
@@ -211,7 +216,8 @@ class Conductor:
             task,
             task.__await__(),
             floor,
-            heard=self._heard if nested is None else [],
+            # The steps of a nested group share it.
+            heard=self._heard if nested is None else None,
             kept=task.chat_ctx.copy() if visit.step.sensitive else None,
             tools=tools,
         )
@@ -272,6 +278,7 @@ class Conductor:
             self._dealt_with = message.id
 
     def _deal_with_all(self) -> None:
+        self._drafts.clear()
         last = _last_message(self.own_context().items)
         self._dealt_with = "" if last is None else last.id
 

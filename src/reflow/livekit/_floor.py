@@ -63,6 +63,7 @@ class Floor:
                 self.changed()
             elif event.item.role == "user":
                 self.conductor.keep(event.item)
+                self.changed()
 
         # LiveKit looks at it before each call, which otherwise costs more than all else here.
         vars(seen)["__signature__"] = _SIGNATURE

@@ -50,7 +50,8 @@ class TaskCompletedEvent:
 class TaskGroup(FlowTask[None]):
     """Runs several agent tasks in order, and goes back to some of them when the user wants to.
 
-    A drop-in for `livekit.agents.beta.workflows.TaskGroup`.
+    A drop-in for `livekit.agents.beta.workflows.TaskGroup`: await it in a tool, or in the
+    `on_enter` of an agent.
     """
 
     def __init__(
@@ -65,7 +66,21 @@ class TaskGroup(FlowTask[None]):
         key: str | None = None,
         on_change: OnChange = "refuse",
     ) -> None:
-        """Begin a group without steps."""
+        """Begin a group without steps.
+
+        Args:
+            summarize_chat_ctx: replace all that was said by a summary when the group is done.
+            return_exceptions: collect failures in `result.exceptions` (and, of steps, in
+                `result.task_results`) and go on, instead of ending with the first one.
+            chat_ctx: the conversation so far.
+            on_task_completed: an async function that is called with a `TaskCompletedEvent` after
+                every completed visit, before the next step begins.
+            observers: plain functions that are told of every event; see `Flow.prepare`, as for
+                all that follow.
+            journal: where the run is kept.
+            key: under which it is kept.
+            on_change: what to do if the group was declared differently when the run was begun.
+        """
         self._declared: Flow[None] = Flow("task_group")
         self._on_task_completed = on_task_completed
         # By id: the task of the latest visit.
@@ -90,7 +105,14 @@ class TaskGroup(FlowTask[None]):
     def add(self, task_factory: Callable[[], AgentTask[T]], *, id: str, description: str) -> Self:
         """Add a step, and return the group; see `step`, which gives a typed key instead.
 
-        As in LiveKit's group, the description may be empty: the id stands for it.
+        Args:
+            task_factory: makes the task of each visit.
+            id: unique in the group.
+            description: what the step is about, read by language models. As in LiveKit's group it
+                may be empty: the id stands for it.
+
+        Raises:
+            FlowError: as `step`.
         """
         self.step(task_factory, id=id, description=description or id)
         return self
@@ -145,7 +167,37 @@ class TaskGroup(FlowTask[None]):
         validate: Callable[[T], T] | None = None,
         model_may_answer: bool = False,
     ) -> Step[T]:
-        """Declare the next step."""
+        """Declare the next step.
+
+        Args:
+            task_factory: makes the task of each visit, a new one each time: the class of the tasks,
+                a `lambda`, a function. Or an async function that gets the `Visit` and is the step
+                itself; where it talks with the user, it does so with `run_task`.
+            id: unique in the group.
+            description: what the step is about, read by people and by language models.
+            depends_on: steps declared before; when the outcome of one of them changes, this step
+                runs again.
+            when: a pure function of the results that says whether the step is wanted; see
+                `Flow.step`.
+            always_ask: run the step again whenever the outcome of any step before it changes.
+            point_of_no_return: once done, the step and all before it are closed.
+            revisitable: whether the step may be gone back to.
+            optional: whether it may be skipped; the model gets a tool `skip`.
+            sensitive: keep the result, and what is said and called in the step, out of every text,
+                the group's conversation and its summary.
+            validate: applied to results given from outside: returns the value to keep or raises
+                `ValueError`.
+            model_may_answer: whether the model may give the result by a tool `answer`, whichever
+                step is under way. The type of the result is read from the class of the tasks, or
+                from what the factory is annotated to return.
+
+        Returns:
+            The typed key of the result.
+
+        Raises:
+            FlowError: naming everything that is wrong with the declaration; if the group has
+                begun; if the model may answer, and nothing says the type of the result.
+        """
         if self._conductor.has_begun:
             raise FlowError(f"step {id!r}: the task group has begun, nothing can be added")
         if inspect.iscoroutinefunction(task_factory):

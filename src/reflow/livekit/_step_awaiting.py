@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, Final, TypeVar, final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from livekit.agents import AgentTask
 from typing_extensions import override
@@ -37,7 +37,7 @@ class StepAwaiting(Awaiting[T]):
         awaitable: Generator[object, None, T],
         floor: Floor,
         *,
-        heard: list[ChatMessage],
+        heard: list[ChatMessage] | None,
         kept: ChatContext | None,
         tools: Callable[[Iterable[str]], list[llm.Tool]],
     ) -> None:
@@ -48,6 +48,7 @@ class StepAwaiting(Awaiting[T]):
             awaitable: what `task.__await__()` gave.
             floor: the group's.
             heard: what the user said before the task had the floor; what it answers is taken out.
+                None: somebody nested in it does that.
             kept: all that may stay of the conversation; None: what is said stays, too.
             tools: makes the tools to go back, for an agent that has such names already.
         """
@@ -56,11 +57,12 @@ class StepAwaiting(Awaiting[T]):
         self._heard: Final = heard
         self._kept: Final = kept
         self._tools: Final = tools
-        self._lent: Final[WeakSet[Agent]] = WeakSet()
+        self._lent: Final[WeakKeyDictionary[Agent, bool]] = WeakKeyDictionary()
         self._has_entered = False
         self._has_nested = False
         self._speech: SpeechHandle | None = None
-        if heard:
+        if heard is not None:
+            # Not only if there is something: the user may be speaking right now.
             self._watch_entry()
 
     def _watch_entry(self) -> None:
@@ -84,8 +86,9 @@ class StepAwaiting(Awaiting[T]):
         elif self._has_nested and self._floor.is_forgotten(self.task):
             self.task.cancel()
         elif self._floor.inside() is None and not self._floor.is_at(self.task):
-            await self._lend_tools(self._floor.holder)
-            if not self._floor.is_passing():
+            has_tools = await self._lend_tools(self._floor.holder)
+            # LiveKit's own group has none: it only passes the floor on.
+            if has_tools and not self._floor.is_passing():
                 self._answer()
         elif self._has_entered and self._floor.holder is self.task and not self.task.done():
             self._answer()
@@ -106,13 +109,13 @@ class StepAwaiting(Awaiting[T]):
         speech.add_done_callback(lambda _: self._floor.changed())
         self._speech = speech
 
-    async def _lend_tools(self, nested: Agent) -> None:
-        """Let whoever is nested in the step go back, too."""
-        if nested in self._lent:
-            return
-        self._lent.add(nested)
-        own = nested.tools
-        await nested.update_tools([*own, *self._tools({tool.id for tool in own})])
+    async def _lend_tools(self, nested: Agent) -> bool:
+        """Let whoever is nested in the step go back, too; say whether it has tools of its own."""
+        if nested not in self._lent:
+            own = nested.tools
+            self._lent[nested] = bool(own)
+            await nested.update_tools([*own, *self._tools({tool.id for tool in own})])
+        return self._lent[nested]
 
     def _interrupt(self) -> None:
         # From the inside out: whoever is nested hands back first.
