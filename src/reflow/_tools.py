@@ -238,7 +238,7 @@ class _Calls:
     def _refused(self, i: int, fault: str, cause: Exception | None) -> ToolCallError:
         plan = self._run._machine.plan
         error = ToolCallError(
-            f"Nothing was done: not an answer of step {plan.names[i]!r}: {fault}."
+            f"Nothing was done: not an answer of step {plan.names[i]!r}: {fault.rstrip('.')}."
         )
         # Whatever was raised may quote the answer, or hold it.
         error.__cause__ = None if plan.sensitive[i] else cause

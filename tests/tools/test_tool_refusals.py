@@ -114,6 +114,8 @@ def positive(number: int) -> int:
         raise SilentError
     if number == 9:
         raise ValueError
+    if number == 10:
+        raise ValueError("Ten is too many.")
     if number < 0:
         raise ValueError(f"{number} is not positive")
     return number + 1
@@ -133,6 +135,7 @@ def test_the_steps_own_check_has_the_last_word() -> None:
         7: "it could not be checked (KeyError)",
         8: "it is not valid",
         9: "it is not valid",
+        10: "Ten is too many",
     }.items():
         with pytest.raises(ToolCallError) as info:
             answer.call({"step": "value", "value": value})
