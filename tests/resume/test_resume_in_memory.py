@@ -29,7 +29,7 @@ from reflow import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reflow import Run
+    from reflow import Results, Run
 
 pytestmark = pytest.mark.anyio
 
@@ -93,8 +93,13 @@ async def test_with_and_without_observers(observed: tuple[bool, bool]) -> None:
 async def test_the_earlier_run_stays_as_it_is() -> None:
     """Also what its results and exceptions say, and when it is gone on with twice."""
     flow = Flow("f")
-    a = add(flow, "a")
-    reads = flow.step("d", id="reads", when=lambda results: results[a] != "no")(failing_on(1))
+    a, z = add(flow, "a"), add(flow, "z")
+
+    def when(results: Results) -> bool:
+        """Read the one step or both."""
+        return results[a] != "no" and bool(results[z])
+
+    reads = flow.step("d", id="reads", when=when)(failing_on(1))
     add(flow, "b", waiting_on(1, 2), depends_on=(a,))
     earlier = await cancelled(flow.prepare(return_exceptions=True))
     before = state_of(machine_of(earlier))
