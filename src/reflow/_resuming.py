@@ -156,9 +156,7 @@ class Resumer:
                 opened = event
         return machine, opened
 
-    def _carry_over(
-        self, old: Machine, last: e.Opened, same: Container[str]
-    ) -> Resumption:
+    def _carry_over(self, old: Machine, last: e.Opened, same: Container[str]) -> Resumption:
         """Make a machine of the flow as it is now, with what still fits of the old one."""
         ids, names = self._plan.ids, old.plan.names
         # The step whose visit the end of the process cut short, or that ended the run.
