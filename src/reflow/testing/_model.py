@@ -249,6 +249,7 @@ class Model:
                 self.unqueue(i)
                 self.requested.append(i)
         self.disturbed = True
+        self.give_way()
 
     def unqueue(self, i: int) -> None:
         """A step isn't asked for any more."""
