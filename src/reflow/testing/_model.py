@@ -386,6 +386,8 @@ class Model:
 
     def outdate(self, j: int, how: str) -> bool:
         """What a step goes by, which may be under way, has changed; say whether that is news."""
+        if j == self.first:
+            self.give_way()
         if j != self.active:
             return False
         news = how not in self.outdated
