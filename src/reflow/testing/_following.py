@@ -354,7 +354,8 @@ class Follower:
     def _again(self, event: Opened) -> list[int]:
         """Give what runs once more because it has failed: what ended the run, perhaps the rest."""
         model = self.model
-        ended = {self._failing} if isinstance(self.end, RunFailed) else set()
+        failing = self._failing if isinstance(self.end, RunFailed) else None
+        ended = set[int]() if failing is None else {failing}
         failed = {i for i, kind in enumerate(model.kinds) if kind is Kind.FAILED}
         expected = (
             [name for i, name in enumerate(model.names) if i in some and model.closing(i) is None]

@@ -285,7 +285,7 @@ class Model:
             # Its good answer stands, but the visit that was asked for failed.
             self.unqueue(i)
             self.detour.insert(0, i)
-        elif self.kinds[i] is not Kind.NONE:
+        else:
             self.before.setdefault(i, (self.kinds[i], self.values[i]))
             self.keep(i, Kind.NONE, stale=False, doubt=self.steps[i].conditional)
 
