@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
-from support import answering, interrupted
+from support import add, answering, interrupted
 
-from reflow import RunStoppedError
+from reflow import Flow, RunState, RunStoppedError, Step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from support import Log
 
-    from reflow import Flow, Run, Visit
+    from reflow import Run, Visit
 
 
 async def ended(run: Run) -> Run:
@@ -43,3 +43,28 @@ def leaving() -> Callable[[Visit], Awaitable[str]]:
         return answering(visit)
 
     return leave
+
+
+async def cancelled(run: Run) -> Run:
+    """Drive a run until nothing happens any more, then cancel it; give it back."""
+    with anyio.move_on_after(1):
+        await run.drive()
+    assert run.state is RunState.CANCELLED
+    return run
+
+
+def waiting_on(*numbers: int) -> Callable[[Visit], Awaitable[str]]:
+    """Make a step's function that waits on these visits, and answers on the others."""
+
+    async def act(visit: Visit) -> str:
+        if visit.number in numbers:
+            await interrupted()
+        return answering(visit)
+
+    return act
+
+
+def waiting() -> tuple[Flow[None], Step[str], Step[str]]:
+    """Make a flow whose second step waits when it is first visited."""
+    flow = Flow("f")
+    return flow, add(flow, "a"), add(flow, "b", waiting_on(1))

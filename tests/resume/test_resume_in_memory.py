@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
 import pytest
-from journals import KEY
+from in_memory import cancelled, waiting, waiting_on
 from states import machine_of, state_of
 from support import Log, add, answering, failing_on, interrupted
 
 from reflow import (
     Flow,
-    FlowError,
     GoBackError,
-    MemoryJournal,
     Opened,
     RunCompleted,
     RunFinishedError,
@@ -27,36 +24,9 @@ from reflow import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from reflow import Results, Run
+    from reflow import Results
 
 pytestmark = pytest.mark.anyio
-
-
-async def cancelled(run: Run) -> Run:
-    """Drive a run until nothing happens any more, then cancel it; give it back."""
-    with anyio.move_on_after(1):
-        await run.drive()
-    assert run.state is RunState.CANCELLED
-    return run
-
-
-def waiting_on(*numbers: int) -> Callable[[Visit], Awaitable[str]]:
-    """Make a step's function that waits on these visits, and answers on the others."""
-
-    async def act(visit: Visit) -> str:
-        if visit.number in numbers:
-            await interrupted()
-        return answering(visit)
-
-    return act
-
-
-def waiting() -> tuple[Flow[None], Step[str], Step[str]]:
-    """Make a flow whose second step waits when it is first visited."""
-    flow = Flow("f")
-    return flow, add(flow, "a"), add(flow, "b", waiting_on(1))
 
 
 async def test_answers_are_not_asked_again() -> None:
@@ -382,68 +352,3 @@ async def test_on_completed_is_called_for_what_completes_now() -> None:
     run.resume(earlier)
     await run.drive()
     assert told == ["b"]
-
-
-async def test_of_a_run_with_a_journal() -> None:
-    """What it has in memory counts; the run that goes on from that has no journal."""
-    flow, a, b = waiting()
-    journal, log = MemoryJournal(), Log()
-    earlier = await cancelled(flow.prepare(journal=journal, key=KEY, observers=[Origin()]))
-    rows = await journal.read(KEY)
-    run = flow.prepare(observers=[log])
-    run.resume(earlier)
-    results = await run.drive()
-    assert (results[a], results[b]) == ("a1", "b2")
-    assert await journal.read(KEY) == rows
-    (opened,) = log.of(Opened)
-    assert isinstance(opened, Opened)
-    assert (opened.key, opened.origin) == ("", "from here")
-    assert opened.run in rows[0].event
-
-
-class Origin:
-    """An observer that has something to say to those of later runs."""
-
-    def __call__(self, event: object) -> None:
-        """Ignore it."""
-
-    def origin(self, flow: str) -> str:
-        """Say it."""
-        return "from here"
-
-
-async def test_what_is_no_run_to_resume() -> None:
-    """Each refusal says why, and changes nothing."""
-    flow, _, _ = waiting()
-    earlier = await cancelled(flow.prepare())
-    run = flow.prepare()
-    with pytest.raises(FlowError, match=r"can't resume .*: that one is prepared, it must have"):
-        run.resume(run)
-    with pytest.raises(FlowError, match=r"can't resume .*: that one is prepared, it must have"):
-        run.resume(flow.prepare())
-    with pytest.raises(FlowError, match=r"<Run of flow 'f': cancelled.*it was driven before"):
-        earlier.resume(earlier)
-    with pytest.raises(FlowError, match="it goes on from its journal"):
-        flow.prepare(journal=MemoryJournal(), key=KEY).resume(earlier)
-    assert not len(run.results)
-    run.resume(earlier)
-    with pytest.raises(FlowError, match="it has resumed another already"):
-        run.resume(earlier)
-    assert len(run.results) == 1
-
-
-async def test_a_run_under_way_is_none_either() -> None:
-    """Seen from one of its steps."""
-    flow, other = Flow("f"), Flow("f")
-
-    async def act(visit: Visit) -> str:
-        with pytest.raises(FlowError, match=r"'f': running, at step 'a'>: that one is running"):
-            other.prepare().resume(visit.run)
-        with pytest.raises(FlowError, match="it was driven before: prepare another"):
-            visit.run.resume(earlier)
-        return answering(visit)
-
-    for made in (flow, other):
-        add(made, "a", act)
-    earlier = other.prepare()
-    await flow.run()
