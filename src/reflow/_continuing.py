@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, assert_never
 
 from . import _events as e
@@ -9,7 +10,7 @@ from ._compat import annotations_of
 from ._errors import FlowChangedError, GoBackError, RunFinishedError, listed
 from ._fingerprint import fingerprint_of
 from ._machine import Machine
-from ._states import DONE, LOST, SKIPPED, RunState, equal
+from ._states import DONE, FAILED, LOST, RunState, equal
 from ._step import options_of
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def go_on(
-    machine: Machine, earlier: Machine, run: str, *, return_exceptions: bool
+    machine: Machine, earlier: Machine, run: str, origin: str, *, return_exceptions: bool
 ) -> tuple[Machine, e.Opened]:
     """Make the machine that goes on where another one was left, and the event that says so.
 
@@ -28,43 +29,57 @@ def go_on(
         machine: of the new run; nothing but requests has happened.
         earlier: of a run that has ended.
         run: identifies the two.
-        return_exceptions: whether the new run collects failures; else what failed runs once more.
+        origin: what an observer of the first one gave for those of all others.
+        return_exceptions: leave failed steps alone, except the one that ended the run.
 
     Raises:
         FlowChangedError: if the two are not of the same declaration.
         GoBackError: naming all that is refused of what was asked of the new run.
     """
     plan = machine.plan
-    if differences := _print_of(earlier.plan).differences(_print_of(plan)):
+    if differences := _differences(earlier.plan, plan):
         faults = listed(differences)
         message = f"flow {plan.flow!r} is not declared as in the run to go on with: {faults}"
         raise FlowChangedError(message, differences)
-    found = Machine(plan, None if machine.log is None else [])
+    found = Machine(plan, [])
     found.take_over(earlier)
-    again = () if return_exceptions else filter(found.has_failed, range(len(plan.steps)))
-    opened = e.Opened("", run, resumed=True, again=found.names_of(again))
+    again: list[int] = []
+    if found.phase is not RunState.COMPLETED:
+        again = failed(found, return_exceptions=return_exceptions)
+    opened = e.Opened("", run, resumed=True, again=found.names_of(again), origin=origin)
     found.open(opened)
-    renew(found, _asked(machine))
+    renew(found, machine.log or ())
     return found, opened
+
+
+def failed(machine: Machine, *, return_exceptions: bool) -> list[int]:
+    """Give the steps that run once more because they failed.
+
+    Args:
+        machine: of a run that has ended, or whose process has died.
+        return_exceptions: leave them alone, except the one that ended the run.
+    """
+    failing = machine.failing if machine.phase is RunState.FAILED else -1
+    return [
+        i
+        for i, status in enumerate(machine.status)
+        if ((status == FAILED and not return_exceptions) or i == failing)
+        and machine.closed_by(i) is None
+    ]
+
+
+def _differences(before: Plan, now: Plan) -> list[str]:
+    return [] if before is now else _print_of(before).differences(_print_of(now))
 
 
 def _print_of(plan: Plan) -> Fingerprint:
     functions = (options_of(step).typed_by for step in plan.steps)
-    types = (repr(annotations_of(function).get("return")) for function in functions)
+    # What is the same but for its place in memory was declared alike, by two calls of one function.
+    types = (
+        re.sub(r" at 0x[0-9A-Fa-f]+", "", repr(annotations_of(function).get("return")))
+        for function in functions
+    )
     return fingerprint_of(plan, dict(zip(plan.names, types, strict=True)))
-
-
-def _asked(machine: Machine) -> list[e.Event]:
-    """Give what was asked of a run that hasn't begun; in what order makes no difference there."""
-    asked: list[e.Event] = []
-    for i, name in enumerate(machine.plan.names):
-        if machine.status[i] == DONE:
-            asked.append(e.StepAnswered(name, machine.values[i], changed=False))
-        elif machine.status[i] == SKIPPED and machine.whole_of(i) == i:
-            asked.append(e.StepSkipped(name, changed=False, by_condition=False))
-    if queue := machine.names_of(machine.queue()):
-        asked.append(e.GoBackRequested(queue, ahead=True))
-    return asked
 
 
 def renew(machine: Machine, early: Iterable[e.Event]) -> None:

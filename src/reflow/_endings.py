@@ -49,6 +49,8 @@ class Endings(Requests):
         """Begin, before what was asked so far."""
         machine = self._machine
         machine.start()
+        if not self._observers and self._recording is None:
+            machine.log = None
         if machine.log is not None:
             machine.log.insert(0, e.RunStarted(machine.plan.flow))
             if self._opened is not None:

@@ -92,7 +92,8 @@ class Fingerprint:
             return []
         before_by_id = {step.id: step for step in self.steps}
         now_by_id = {step.id: step for step in now.steps}
-        found = [f"step {name!r} is gone" for name in before_by_id if name not in now_by_id]
+        found = [] if self.flow == now.flow else [f"the flow was {self.flow!r}, it is {now.flow!r}"]
+        found += [f"step {name!r} is gone" for name in before_by_id if name not in now_by_id]
         found += [f"step {name!r} is new" for name in now_by_id if name not in before_by_id]
         order_before = [name for name in before_by_id if name in now_by_id]
         order_now = [name for name in now_by_id if name in before_by_id]

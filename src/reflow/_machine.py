@@ -45,8 +45,9 @@ class Machine(Consequences):
     # The transitions of a run
 
     def open(self, event: e.Opened) -> None:
-        """A run with a journal begins, or what another process left of it goes on."""
+        """A run with a journal begins, or what was left of another goes on."""
         self.phase = RunState.PREPARED
+        self.failing = -1
         if self.active >= 0:
             self.suspend(self.active)
         self.restore_visits(event.visits)
@@ -72,6 +73,8 @@ class Machine(Consequences):
         slots = {name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())}
         for name in slots - {"plan", "log", "waiting"}:
             setattr(self, name, copy(getattr(earlier, name)))
+        # Of these the items change, too, and the earlier run may be gone on with once more.
+        self.readers.update((i, readers.copy()) for i, readers in self.readers.items())
 
     def start(self) -> None:
         """`drive()` began; it says so, before what was asked for ahead of it."""
@@ -106,7 +109,7 @@ class Machine(Consequences):
         self.active = i
         self.on_detour = asked
         self.outdated = 0
-        self.ready = self.first = -1
+        self.ready = self.first = self.failing = -1
         if self.log is not None:
             self.log.append(e.StepEntered(self.plan.names[i], self.visits[i], reason))
         return reason
@@ -167,6 +170,7 @@ class Machine(Consequences):
             self.active = -1
             self.attempts.setdefault(i, self.visits[i])
         self.failures[i] = exception
+        self.failing = i
         if stands:
             changed = False
         else:

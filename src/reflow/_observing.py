@@ -45,7 +45,8 @@ class Observing:
     ) -> None:
         self._observers = tuple(observers)
         self._recording = recording
-        self._machine = Machine(plan, [] if self._observers or recording is not None else None)
+        # What is asked before the run begins is kept even if nobody is told: see `resume`.
+        self._machine = Machine(plan, [])
         self._delivering = False
         self._context = None
         self._copy_context = None

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from ._errors import MachineError
-from ._states import AS_PART, BY_REQUEST, DONE, FAILED, SKIPPED, STALE, UNSETTLED, Record, RunState
+from ._states import AS_PART, BY_REQUEST, DONE, SKIPPED, STALE, UNSETTLED, Record, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +41,7 @@ class Order(Record):
         "clean",
         "closed",
         "detour",
+        "failing",
         "first",
         "frontier",
         "on_detour",
@@ -72,6 +73,8 @@ class Order(Record):
         self.recovered: Final[set[int]] = set()
         # The one of these whose visit was under way: nothing has come before it since.
         self.first = -1
+        # The step that failed last, if no visit has begun since.
+        self.failing = -1
         # Whether the active visit, or that one, serves a request.
         self.on_detour = False
         # What the inputs of the active visit did since it began: STALE, IN_DOUBT.
@@ -137,11 +140,6 @@ class Order(Record):
     def wants_interruption(self) -> bool:
         """Say whether something happened that the active visit must not outlast."""
         return bool(self.requested or self.outdated)
-
-    def has_failed(self, i: int) -> bool:
-        """Say whether the step, or its latest visit, failed, and it may run once more."""
-        failed = self.status[i] == FAILED or i in self.failures
-        return failed and self.closed_by(i) is None
 
     def count_visits(self) -> int:
         """Count the visits in which somebody was asked: those of included steps only build."""

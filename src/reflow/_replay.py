@@ -94,8 +94,8 @@ def apply(machine: Machine, event: e.Event) -> None:
 
 
 def _open(machine: Machine, event: e.Opened) -> None:
-    if machine.phase is RunState.COMPLETED:
-        raise _impossible(machine, event, "the run is complete")
+    if machine.phase is RunState.COMPLETED and event.key:
+        raise _impossible(machine, event, "the run is complete in its journal")
     for name, _, _ in event.visits:
         _position(machine, event, name)
     for name in (*event.again, *event.lost):

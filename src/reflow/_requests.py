@@ -224,19 +224,21 @@ class Requests(Observing):
         is the same is no news. The earlier run stays as it is.
 
         Args:
-            earlier: a run that has ended, be it interrupted, stopped, failed or complete. Its
-                flow may be another object, but is declared alike. What failed, and isn't collected
-                by `return_exceptions`, runs once more.
+            earlier: a run that has ended, be it cancelled, stopped, failed or complete. Its flow
+                may be another object, but is declared alike. The step whose failure ended it runs
+                once more; without `return_exceptions` what else has failed does, too.
 
         Raises:
             FlowChangedError: if its flow is declared differently; it names all differences.
             GoBackError: if something that was asked for before is refused now; nothing changed.
-            FlowError: if the earlier run hasn't ended, or if this one was driven, or has a journal:
-                then it goes on from that.
+            FlowError: if the earlier run hasn't ended, or if this one was driven, has resumed
+                another already, or has a journal: then it goes on from that.
         """
         fault = None
         if self._thread is not None:
             fault = "it was driven before: prepare another"
+        elif self._opened is not None:
+            fault = "it has resumed another already"
         elif self._recording is not None:
             fault = "it goes on from its journal"
         elif earlier._machine.phase in {RunState.PREPARED, RunState.RUNNING}:
@@ -245,16 +247,20 @@ class Requests(Observing):
             raise FlowError(f"{self!r} can't resume {earlier!r}: {fault}")
         from ._continuing import go_on  # noqa: PLC0415 - rarely needed
 
+        asked, origin = self._machine, "" if earlier._opened is None else earlier._opened.origin
         self._machine, self._opened = go_on(
-            self._machine,
+            asked,
             earlier._machine,
             earlier._identity(),
+            origin,
             return_exceptions=self._return_exceptions,
         )
         self._results._record = self._machine
         self._visits_before = self._machine.count_visits()
         self._key = earlier._key
-        self._drafts = None if earlier._drafts is None else dict(earlier._drafts)
+        # What was answered or skipped meanwhile has no draft any more.
+        drafts = (earlier._drafts or {}).items()
+        self._drafts = {i: draft for i, draft in drafts if not asked.status[i]}
 
     def _validated(self, i: int, value: object) -> object:
         """Give what is to be kept as the step's answer, or raise."""

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final, cast, final
 import attrs
 
 from . import _events as e
+from ._continuing import failed
 from ._errors import FlowChangedError, JournalError, MachineError, listed
 from ._machine import Machine
 from ._replay import apply
 from ._results import make_results
 from ._rows import decode, parse
-from ._states import DONE, FAILED, LOST, PENDING, STALE, RunState
+from ._states import DONE, LOST, PENDING, STALE, RunState
 from ._step import options_of
 
 if TYPE_CHECKING:
@@ -86,13 +87,13 @@ class Resumer:
         plan = before.plan() if differences else self._plan
         now = {step.id: step.type for step in self._rows.fingerprint.steps}
         same = {step.id for step in before.steps if now.get(step.id) == step.type}
-        machine, last, failing = self._fold(plan, start, parsed, same, lenient=keep)
+        machine, last = self._fold(plan, start, parsed, same, lenient=keep)
         run, origin = last.run, last.origin
         if differences or (keep and _has_unreadable(machine)):
-            return self._carry_over(machine, last, failing, same)
+            return self._carry_over(machine, last, same)
         if machine.phase is RunState.COMPLETED:
             return Resumption(run, machine)
-        again = _failed(machine, failing, return_exceptions=return_exceptions)
+        again = failed(machine, return_exceptions=return_exceptions)
         lost = (i for i, value in enumerate(machine.values) if value is LOST)
         lost = (i for i in lost if machine.status[i] == DONE and machine.closed_by(i) is None)
         lost = (i for i in lost if not _is_past_building(machine, i))
@@ -138,11 +139,11 @@ class Resumer:
         same: Container[str],
         *,
         lenient: bool,
-    ) -> tuple[Machine, e.Opened, str | None]:
-        """Apply the events; give what opened the run last and the step that ended it, too."""
+    ) -> tuple[Machine, e.Opened]:
+        """Apply the events; give what opened the run last, too."""
         machine = Machine(plan)
         codecs = {name: codec for name, codec in self._rows.codecs.items() if name in same}
-        opened, failing = e.Opened(self._key, ""), None
+        opened = e.Opened(self._key, "")
         for number in range(start, len(parsed)):
             try:
                 event = decode(parsed[number], codecs, lenient=lenient)
@@ -151,24 +152,17 @@ class Resumer:
                 apply(machine, event)
             except (ValueError, MachineError) as exc:
                 raise self._damaged(number, str(exc)) from exc
-            match event:
-                case e.Opened():
-                    opened, failing = event, None
-                case e.StepFailed(step=step):
-                    failing = step
-                case e.StepEntered():
-                    failing = None
-                case _:
-                    pass
-        return machine, opened, failing if machine.phase is RunState.FAILED else None
+            if isinstance(event, e.Opened):
+                opened = event
+        return machine, opened
 
-    def _carry_over(
-        self, old: Machine, last: e.Opened, failing: str | None, same: Container[str]
-    ) -> Resumption:
+    def _carry_over(self, old: Machine, last: e.Opened, same: Container[str]) -> Resumption:
         """Make a machine of the flow as it is now, with what still fits of the old one."""
         ids, names = self._plan.ids, old.plan.names
         # The step whose visit the end of the process cut short, or that ended the run.
-        active = names[old.active] if old.active >= 0 else failing or ""
+        failing = old.failing if old.phase is RunState.FAILED else -1
+        cut_off = old.active if old.active >= 0 else failing
+        active = names[cut_off] if cut_off >= 0 else ""
         if old.active >= 0:
             old.leave(old.active)
         machine = Machine(self._plan, [])
@@ -209,9 +203,9 @@ class Resumer:
         )
         machine.open(opened)
         asked = [names[i] for i in old.queue()]
-        if failing is not None and old.status[old.plan.ids[failing]] == DONE:
+        if failing >= 0 and old.status[failing] == DONE:
             # What was asked for failed; the good answer that it had stands.
-            asked.insert(0, failing)
+            asked.insert(0, names[failing])
         targets = [ids[name] for name in asked if name in ids]
         targets = [i for i in targets if machine.refusal(i, ahead=True) is None]
         if targets:
@@ -270,16 +264,6 @@ def _is_past_building(machine: Machine, i: int) -> bool:
     """Say whether an included step can't be built again: what it needs is closed, and not kept."""
     inside = machine.inside(i)
     return any(machine.values[j] is LOST and machine.closed_by(j) is not None for j in inside)
-
-
-def _failed(machine: Machine, failing: str | None, *, return_exceptions: bool) -> list[int]:
-    """Give the steps that run once more because they failed."""
-    again: list[int] = []
-    for i, name in enumerate(machine.plan.names):
-        failed = machine.status[i] == FAILED and not return_exceptions
-        if (failed or name == failing) and machine.closed_by(i) is None:
-            again.append(i)
-    return again
 
 
 def _has_unreadable(machine: Machine) -> bool:

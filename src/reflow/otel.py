@@ -184,15 +184,17 @@ class Tracing:
 
     def _open(self, event: Opened) -> None:
         attributes: dict[str, AttributeValue] = {
-            "reflow.key": event.key,
             "reflow.run.id": event.run,
             "reflow.resumed": event.resumed,
         }
+        if event.key:
+            # Else it goes on in memory.
+            attributes["reflow.key"] = event.key
         if self._asked:
             self._asked = False
             cast("_Current", self._run).span.set_attributes(attributes)
         else:
-            self._check(f"with key {event.key!r}")
+            self._check(f"with key {event.key!r}" if event.key else "that resumes another")
             first = trace.get_current_span(_W3C.extract({_HEADER: event.origin}))
             if event.resumed and first.get_span_context().is_valid:
                 self._links = [trace.Link(first.get_span_context())]

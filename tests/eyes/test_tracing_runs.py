@@ -16,7 +16,7 @@ from spans import Spans, happened, id_of, ids_of, parent_of, told
 from support import Log, add, failing_on, interrupted
 from wandering import Case, cases, wander
 
-from reflow import Event, Flow, MemoryJournal, RunStoppedError, Visit
+from reflow import Event, Flow, FlowError, MemoryJournal, Opened, RunStoppedError, Visit
 from reflow.otel import Tracing
 
 
@@ -191,3 +191,30 @@ def test_any_run(case: Case) -> None:
     for resumed in spans.named("run random")[1:]:
         (link,) = resumed.links
         assert (link.context.trace_id, link.context.span_id) == first
+
+
+@pytest.mark.anyio
+async def test_a_run_that_resumes_another_in_memory(spans: Spans) -> None:
+    """It has no key; a Tracing that is busy says what it can't trace."""
+    flow = Flow("f")
+
+    async def act(visit: Visit[None]) -> str:
+        if visit.number == 1:
+            await interrupted()
+        with pytest.raises(FlowError, match="a run that resumes another: it is tracing another"):
+            tracing(Opened("", "run", resumed=True))
+        return "a"
+
+    add(flow, "a", act)
+    earlier, log = flow.prepare(), Log()
+    with anyio.move_on_after(1):
+        await earlier.drive()
+    tracing = Tracing(spans.tracer)
+    run = flow.prepare(observers=[log, tracing])
+    run.resume(earlier)
+    await run.drive()
+    (opened,) = log.of(Opened)
+    assert isinstance(opened, Opened)
+    attributes = told(spans.all[-1])
+    assert (attributes["reflow.run.id"], attributes["reflow.resumed"]) == (opened.run, True)
+    assert "reflow.key" not in attributes

@@ -20,7 +20,9 @@ from reflow import (
     Opened,
     Reason,
     RequestsDropped,
+    RunCancelled,
     RunCompleted,
+    RunFailed,
     RunStarted,
     StepAnswered,
     StepCompleted,
@@ -144,6 +146,11 @@ BROKEN: dict[str, tuple[tuple[Event, ...], str, str]] = {
         "the run was over",
     ),
     "lost": ((Opened("k", "r", resumed=True, lost=("e",)),), "resumption", "what is lost: .."),
+    "again": (
+        (*A, RunCancelled(), Opened("", "r", resumed=True, again=("a",))),
+        "resumption",
+        "what had failed",
+    ),
 }
 
 
@@ -207,6 +214,21 @@ ALLOWED: dict[str, tuple[tuple[Event, ...], tuple[Event, ...]]] = {
             StepsMadeStale("a", ("b",)),
         ),
         (Opened("k", "r", resumed=True), entered("b", 3, Reason.RECOVERED)),
+    ),
+    "a failed revisit in a run that goes on in memory": (
+        (
+            *A,
+            entered("b"),
+            GoBackRequested(("a",)),
+            StepInterrupted("b", 1),
+            entered("a", 2, Reason.REQUESTED),
+            StepFailed("a", 2, ValueError(), changed=False),
+            RunFailed(ValueError()),
+            Opened("", "r", resumed=True, again=("a",)),
+            RunStarted("f"),
+            entered("a", 3, Reason.RECOVERED),
+        ),
+        (),
     ),
     "a sensitive answer that is needed first": (
         (

@@ -58,8 +58,9 @@ class Follower:
         self._stopping = False
         # Whether the run goes on from a journal: what it compares with is not known here then.
         self._resumed = False
-        # How the run has ended.
+        # How the run has ended, and the step that failed last, if no visit has begun since.
         self.end: Event | None = None
+        self._failing: int | None = None
 
     def follow(self, event: Event) -> None:
         """Follow one event.
@@ -130,7 +131,10 @@ class Follower:
 
     def _check_turn(self, event: Event) -> None:
         """See whether an event may come now at all."""
-        if self.end is not None:
+        if isinstance(event, Opened) and not event.key:
+            # Another run goes on from this one in memory, however it has ended.
+            self._verdict, self._stopping = None, False
+        elif self.end is not None:
             broken("ending", f"the run was over with {self.end!r}, and then came {event!r}")
         if self._stopping and isinstance(event, StepEntered | ConditionEvaluated | RunCompleted):
             broken("interruption", f"nothing came first, and nobody stopped the run: {event!r}")
@@ -154,7 +158,7 @@ class Follower:
         number = model.visits[i] + 1
         if (event.number, event.reason) != (number, reason):
             broken("reasons", f"{event!r} came: it is visit {number}, {reason.value}")
-        self._ended = None
+        self._ended = self._failing = None
         model.enter(i)
 
     def _check_order(self, event: StepEntered | ConditionEvaluated) -> int:
@@ -232,6 +236,7 @@ class Follower:
             model.active = None
             model.begun.add(i)
         model.failures[i] = event.exception
+        self._failing = i
         computed = not stands and model.changes(i, Kind.FAILED)
         changed = self._compare(event, i, event.changed, computed)
         if not stands:
@@ -339,8 +344,26 @@ class Follower:
             model.before.setdefault(i, (Kind.DONE, Gone.LOST))
             model.keep(i, Kind.NONE, stale=False, doubt=model.steps[i].conditional)
             model.reopen_parts(i)
-        if lost:
+        again = self._again(event)
+        for i in again:
+            model.run_again(i)
+        if lost or again:
             model.give_way()
+        self.end = self._failing = None
+
+    def _again(self, event: Opened) -> list[int]:
+        """Give what runs once more because it has failed: what ended the run, perhaps the rest."""
+        model = self.model
+        failing = self._failing if isinstance(self.end, RunFailed) else None
+        ended = set[int]() if failing is None else {failing}
+        failed = {i for i, kind in enumerate(model.kinds) if kind is Kind.FAILED}
+        expected = (
+            [name for i, name in enumerate(model.names) if i in some and model.closing(i) is None]
+            for some in (ended, ended | failed)
+        )
+        if self.end is not None and [*event.again] not in [*expected, []]:
+            broken("resumption", f"{event!r} came, but what had failed: {failed}")
+        return [model.ids[name] for name in event.again]
 
     def _complete(self, event: RunCompleted) -> None:
         model = self.model

@@ -229,15 +229,16 @@ class Model:
             if self.part_of_answer(i):
                 self.reopen([i])
             self.reopen([j for j in self.inside(i) if j in self.skipped_by_request])
-            if i in self.failed_by_condition:
-                self.doubtful.update(
-                    j
-                    for j in self.inside(i)
-                    if self.kinds[j] is Kind.SKIPPED and self.closing(j) is None
-                )
+            self.doubt_inside(i)
             found += [j for j in self.inside(i) if self.refusal(j, ahead=ahead) is None]
             found.append(i)
         return found
+
+    def doubt_inside(self, i: int) -> None:
+        """What was skipped because the included step's condition raised is looked at anew."""
+        if i in self.failed_by_condition:
+            inside = (j for j in self.inside(i) if self.kinds[j] is Kind.SKIPPED)
+            self.doubtful.update(j for j in inside if self.closing(j) is None)
 
     # What happens
 
@@ -248,6 +249,7 @@ class Model:
                 self.unqueue(i)
                 self.requested.append(i)
         self.disturbed = True
+        self.give_way()
 
     def unqueue(self, i: int) -> None:
         """A step isn't asked for any more."""
@@ -273,6 +275,19 @@ class Model:
         self.begun.add(i)
         if self.on_detour and i not in self.requested and self.closing(i) is None:
             self.detour.insert(0, i)
+
+    def run_again(self, i: int) -> None:
+        """A step runs once more, because it has failed."""
+        self.reopen_parts(i)
+        self.doubt_inside(i)
+        self.recovered.add(i)
+        if self.kinds[i] is Kind.DONE:
+            # Its good answer stands, but the visit that was asked for failed.
+            self.unqueue(i)
+            self.detour.insert(0, i)
+        else:
+            self.before.setdefault(i, (self.kinds[i], self.values[i]))
+            self.keep(i, Kind.NONE, stale=False, doubt=self.steps[i].conditional)
 
     def give_way(self) -> None:
         """Something comes before the step that was cut off."""
@@ -371,6 +386,8 @@ class Model:
 
     def outdate(self, j: int, how: str) -> bool:
         """What a step goes by, which may be under way, has changed; say whether that is news."""
+        if j == self.first:
+            self.give_way()
         if j != self.active:
             return False
         news = how not in self.outdated
