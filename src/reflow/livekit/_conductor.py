@@ -15,7 +15,7 @@ from livekit.agents import AgentTask, ChatContext
 
 from reflow import FlowError, RunStoppedError
 
-from ._context import History, Memory, said_since, with_note
+from ._context import Conversation, History, Memory, said_since, with_note
 from ._floor import Floor
 from ._result import GroupStoppedError, TaskGroupResult, make_result
 from ._steering import tools_of
@@ -244,7 +244,7 @@ class Conductor:
         if missing := self._missing(context.items):
             context = ChatContext([*context.items])
             context.insert(missing)
-        return context
+        return Conversation(context.items)
 
     def forget(self) -> None:
         """The group's own context was replaced: nothing is to be added to it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, assert_never, final
 
 import attrs
 from livekit.agents import ChatContext, ChatMessage
+from typing_extensions import override
 
 from reflow import Reason, StepCompleted, StepEntered, StepsMadeStale
 
@@ -13,6 +14,26 @@ if TYPE_CHECKING:
     from livekit.agents import ChatItem
 
     from reflow import Event, Visit
+
+
+@final
+class Conversation(ChatContext):
+    """A conversation that LiveKit copies at each handoff, in less time."""
+
+    @override
+    def copy(self, **options: object) -> ChatContext:
+        """Give a copy; see `ChatContext.copy`."""
+        if not options:
+            return ChatContext([*self.items])
+        if options.keys() != {"tools"}:
+            return super().copy(**options)
+        # Only calls can be left out. LiveKit asks several things of each item, whatever it is.
+        calls = ChatContext([item for item in self.items if item.type in _CALLS])
+        kept = {item.id for item in calls.copy(**options).items}
+        left_out = {item.id for item in calls.items} - kept
+        if not left_out:
+            return ChatContext([*self.items])
+        return ChatContext([item for item in self.items if item.id not in left_out])
 
 
 @final
@@ -68,13 +89,14 @@ class History:
 
 
 _NONE: Final = object()
+_CALLS: Final = {"function_call", "function_call_output"}
 
 
 def with_note(items: list[ChatItem], note: str | None) -> ChatContext:
     """Give the context of a step's task, with a note for the model at its end."""
     # It isn't handed back: instructions stay with the agent whose they are.
     notes = [] if note is None else [ChatMessage(role="system", content=[note])]
-    return ChatContext([*items, *notes])
+    return Conversation([*items, *notes])
 
 
 def said_since(items: list[ChatItem], last: str) -> list[ChatItem]:
@@ -90,6 +112,6 @@ def said_since(items: list[ChatItem], last: str) -> list[ChatItem]:
         if item.id == last:
             break
         is_said = item.type == "message" and item.role in {"user", "assistant"}
-        if is_said or item.type in {"function_call", "function_call_output"}:
+        if is_said or item.type in _CALLS:
             found.append(item)
     return found[::-1]
