@@ -10,7 +10,7 @@ from livekit.agents.llm import ToolFlag
 from reflow import ToolCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from livekit.agents import llm
 
@@ -38,13 +38,12 @@ def tools_of(runs: Sequence[Run], taken: Collection[str]) -> list[llm.Tool]:
     targets: dict[str, tuple[int, str]] = {}
     lines: list[str] = []
     for level, (run, tools_there) in enumerate(zip(runs, made, strict=True)):
-        named = set(_enum(tools_there["go_back"]))
-        active = run.active
-        for step in run.steps:
-            if step.id in named and step is not active:
-                name = "outer." * level + step.id if step.id in targets else step.id
-                targets[name] = level, step.id
-                lines.append(f"- {name}: {' '.join(step.description.split())}")
+        active = None if run.active is None else run.active.id
+        for step, line in _described(tools_there["go_back"]):
+            if step != active:
+                prefix = "outer." * level if step in targets else ""
+                targets[prefix + step] = level, step
+                lines.append(f"- {prefix}{line.removeprefix('- ')}")
     if targets:
         go_back = [tools_there["go_back"] for tools_there in made]
         name = "out_of_scope" if "out_of_scope" not in taken else "out_of_scope_of_these_tasks"
@@ -53,10 +52,12 @@ def tools_of(runs: Sequence[Run], taken: Collection[str]) -> list[llm.Tool]:
     return [*tools, *map(_passed_on, others)]
 
 
-def _enum(tool: Tool) -> list[object]:
-    """Give the ids that a tool may be called with."""
-    properties = cast("dict[str, dict[str, dict[str, list[object]]]]", tool.schema["properties"])
-    return properties["steps"]["items"].get("enum", [])
+def _described(go_back: Tool) -> Iterable[tuple[str, str]]:
+    """Give the ids that a tool may be called with, and the line for each in its description."""
+    properties = cast("dict[str, dict[str, object]]", go_back.schema["properties"])
+    items = cast("dict[str, list[str]]", properties["steps"]["items"])
+    _, *lines = cast("str", properties["steps"]["description"]).split("\n")
+    return zip(items.get("enum", []), lines, strict=True)
 
 
 def _out_of_scope(

@@ -81,7 +81,7 @@ class StepAwaiting(Awaiting[T]):
             self._interrupt()
         elif self._has_nested and self._floor.is_forgotten(self.task):
             self.task.cancel()
-        elif self._floor.inside() is None and not self._floor.is_at(self.task):
+        elif not self._floor.is_at(self.task) and self._floor.inside() is None:
             await self._lend_tools(self._floor.holder)
         elif self._has_entered and self._floor.holder is self.task and not self.task.done():
             while self._heard:
