@@ -160,7 +160,8 @@ class Order(Record):
 
     def refusal(self, i: int, *, ahead: bool) -> str | None:
         """Say why the step may not be gone back to, if it may not."""
-        if (closed := self.closed_by(i)) is not None:
+        # Mostly nothing is closed, and this is asked of each step whenever a model gets its tools.
+        if i <= self.closed and (closed := self.closed_by(i)) is not None:
             return f"behind the point of no return {closed!r}"
         visited = self.visits[i] > 0 or self.settled(i)
         if not self.plan.revisitable[i] and (visited or not ahead):

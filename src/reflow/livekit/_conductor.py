@@ -15,7 +15,7 @@ from livekit.agents import AgentTask, ChatContext
 
 from reflow import FlowChangedError, FlowError, RunStoppedError
 
-from ._context import History, said_since, with_note
+from ._context import Conversation, History, said_since, with_note
 from ._floor import Floor
 from ._memory import Memory
 from ._result import GroupStoppedError, TaskGroupResult, make_result
@@ -291,7 +291,7 @@ class Conductor:
         if missing := self._missing(context.items):
             context = ChatContext([*context.items])
             context.insert(missing)
-        return context
+        return Conversation(context.items)
 
     def forget(self) -> None:
         """The group's own context was replaced: nothing is to be added to it."""

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, assert_never, cast, final
 
 from livekit.agents import ChatContext, ChatMessage
+from typing_extensions import override
 
 from reflow import Reason, StepCompleted, StepsMadeStale
 
@@ -15,6 +16,26 @@ if TYPE_CHECKING:
     from livekit.agents import ChatItem, FunctionCall
 
     from reflow import Event, Visit
+
+
+@final
+class Conversation(ChatContext):
+    """A conversation that LiveKit copies at each handoff, in less time."""
+
+    @override
+    def copy(self, **options: object) -> ChatContext:
+        """Give a copy; see `ChatContext.copy`."""
+        if not options:
+            return ChatContext([*self.items])
+        if options.keys() != {"tools"}:
+            return super().copy(**options)
+        # Only calls can be left out. LiveKit asks several things of each item, whatever it is.
+        calls = ChatContext([item for item in self.items if item.type in _CALLS])
+        kept = {item.id for item in calls.copy(**options).items}
+        left_out = {item.id for item in calls.items} - kept
+        if not left_out:
+            return ChatContext([*self.items])
+        return ChatContext([item for item in self.items if item.id not in left_out])
 
 
 @final
@@ -67,13 +88,14 @@ class History:
 
 
 _NONE: Final = object()
+_CALLS: Final = {"function_call", "function_call_output"}
 
 
 def with_note(items: list[ChatItem], note: str | None) -> ChatContext:
     """Give the context of a step's task, with a note for the model at its end."""
     # It isn't handed back: instructions stay with the agent whose they are.
     notes = [] if note is None else [ChatMessage(role="system", content=[note])]
-    return ChatContext([*items, *notes])
+    return Conversation([*items, *notes])
 
 
 def said_since(items: list[ChatItem], last: str, secret: Container[str]) -> list[ChatItem]:
@@ -93,7 +115,7 @@ def said_since(items: list[ChatItem], last: str, secret: Container[str]) -> list
         if item.type == "function_call" and _answered(item) in secret:
             concealed.add(item.call_id)
         is_said = item.type == "message" and item.role in {"user", "assistant"}
-        if is_said or item.type in {"function_call", "function_call_output"}:
+        if is_said or item.type in _CALLS:
             found.append(item)
     if concealed:
         found = [item for item in found if not _is_of(item, concealed)]

@@ -41,15 +41,14 @@ def tools_of(
     targets: dict[str, tuple[int, str]] = {}
     lines: list[str] = []
     for level, (run, tools_there) in enumerate(zip(runs, made, strict=True)):
-        named = set(_enum(tools_there["go_back"]))
-        active = run.active
-        for step in run.steps:
-            if step.id in named and step is not active:
-                name = step.id
+        active = None if run.active is None else run.active.id
+        for step, line in _described(tools_there["go_back"]):
+            if step != active:
+                name = step
                 while name in targets:
                     name = f"outer.{name}"
-                targets[name] = level, step.id
-                lines.append(f"- {name}: {' '.join(step.description.split())}")
+                targets[name] = level, step
+                lines.append(f"- {name}{line.removeprefix(f'- {step}')}")
     if targets:
         go_back = [tools_there["go_back"] for tools_there in made]
         name = _free("out_of_scope", taken)
@@ -65,10 +64,12 @@ def _free(name: str, taken: Container[str]) -> str:
     return name
 
 
-def _enum(tool: Tool) -> list[object]:
-    """Give the ids that a tool may be called with."""
-    properties = cast("dict[str, dict[str, dict[str, list[object]]]]", tool.schema["properties"])
-    return properties["steps"]["items"].get("enum", [])
+def _described(go_back: Tool) -> Iterable[tuple[str, str]]:
+    """Give the ids that a tool may be called with, and the line for each in its description."""
+    properties = cast("dict[str, dict[str, object]]", go_back.schema["properties"])
+    items = cast("dict[str, list[str]]", properties["steps"]["items"])
+    _, *lines = cast("str", properties["steps"]["description"]).split("\n")
+    return zip(items.get("enum", []), lines, strict=True)
 
 
 def _out_of_scope(
@@ -129,7 +130,7 @@ def _out_of_scope(
 
 def _check(run: Run, ids: list[str]) -> None:
     (go_back,) = (tool for tool in run.tools() if tool.name == "go_back")
-    if gone := [name for name in ids if name not in _enum(go_back)]:
+    if gone := [name for name in ids if name not in dict(_described(go_back))]:
         raise ToolError(f"Nothing was done: {', '.join(gone)} can't be gone back to any more.")
 
 

@@ -85,7 +85,7 @@ class StepAwaiting(Awaiting[T]):
             self._interrupt()
         elif self._has_nested and self._floor.is_forgotten(self.task):
             self.task.cancel()
-        elif self._floor.inside() is None and not self._floor.is_at(self.task):
+        elif not self._floor.is_at(self.task) and self._floor.inside() is None:
             has_tools = await self._lend_tools(self._floor.holder)
             # LiveKit's own group has none: it only passes the floor on.
             if has_tools and not self._floor.is_passing():
