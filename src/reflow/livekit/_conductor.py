@@ -102,7 +102,9 @@ class Conductor:
 
     def complete(self, ending: TaskGroupResult | Exception) -> None:
         """End the group at once, with this."""
-        if self.floor is None or self.group.done() or self._given is not None:
+        if self._given is not None:
+            raise RuntimeError(f"{type(self.group).__name__} is already done")
+        if self.floor is None or self.group.done():
             self.finish(ending)
             return
         self._given = ending
