@@ -92,7 +92,7 @@ async def shielded(_: Visit[None]) -> str:
 
 
 @pytest.mark.parametrize("how", ["update_agent", "cancel", "timeout", "stop", "close"])
-@pytest.mark.parametrize("phase", ["callback", "function", "nested", "shielded", "step", "summary"])
+@pytest.mark.parametrize("phase", ["callback", "function", "nested", "step", "summary"])
 async def test_every_ending_in_every_phase(phase: str, how: str) -> None:
     """The group ends at once, with a clear error that has what there was."""
     ending = Ending(phase)
