@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from livekit.agents import Agent
 from sessions import Ask, conversation
 from typing_extensions import override
 from voice_groups import Slow, answer, group_of, results
@@ -153,3 +154,20 @@ async def test_by_a_step_of_its_own() -> None:
         assert await talk.outcome() is given
         run = group.prepared()
         assert [run.results[step] for step in run.results] == ["1"]
+
+
+@pytest.mark.parametrize("in_tool", [False, True])
+async def test_after_another_agent_has_taken_over(*, in_tool: bool) -> None:
+    """Whoever awaits the group still gets what it was completed with."""
+    given = await some_result()
+    group = group_of("a", "b")
+    other = Agent(instructions="the other")
+    async with conversation(lambda: group, in_tool=in_tool) as talk:
+        if in_tool:
+            await talk.say("begin")
+        await answer(talk, ("a", "1"))
+        await talk.at("b")
+        talk.session.update_agent(other)
+        group.complete(given)
+        assert await talk.outcome() is given
+        assert talk.session.current_agent is other

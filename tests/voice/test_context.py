@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from livekit.agents import ChatContext
 from sessions import Ask, Reply, Turn, conversation, obedient
+from typing_extensions import override
 from voice_groups import answer, go_back, group_of, texts
 
 from reflow import MemoryJournal, Visit
@@ -210,3 +211,24 @@ async def test_a_stale_step_of_another_process() -> None:
         messages = talk.session.current_agent.chat_ctx.messages()
         note = "This is asked again because what it depends on has changed."
         assert f"{note} The answer before was: 'noon'" in [m.text_content for m in messages]
+
+
+async def test_a_step_that_forgets_what_was_said() -> None:
+    """What its task does with its own context changes nothing for the group."""
+
+    class Forgets(Ask):
+        @override
+        async def answered(self, value: str) -> None:
+            context = ChatContext.empty()
+            context.add_message(role="user", content="nothing else")
+            await self.update_chat_ctx(context)
+            self.complete(value)
+
+    group = group_of("a").add(lambda: Forgets("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await talk.say("look_up")
+        await answer(talk, ("a", "1"), ("b", "2"))
+        await talk.outcome()
+        assert texts(group).count("nothing else") == 1
+        names = [item.name for item in group.chat_ctx.items if item.type == "function_call"]
+        assert names[:2] == ["look_up", "record"]

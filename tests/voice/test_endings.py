@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Never
 
 import anyio
 import pytest
-from livekit.agents import Agent, function_tool
+from anyio.lowlevel import checkpoint
+from livekit.agents import Agent, RunResult, function_tool
 from sessions import Ask, Conversation, Reply, Turn, Wait, conversation, obedient
 from typing_extensions import override
-from voice_groups import answer, group_of
+from voice_groups import Slow, answer, group_of
 
 from reflow import RunFinishedError, RunStoppedError, Visit
 from reflow.livekit import GroupStoppedError, TaskGroup, TaskGroupResult, run_task
@@ -271,7 +273,7 @@ async def test_a_group_that_is_over_is_collected() -> None:
         await talk.outcome()
     del talk
     for _ in range(5):
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
         gc.collect()
     assert [ref() for ref in groups] == [None, None, None]
 
@@ -302,4 +304,56 @@ async def test_a_nested_group_ends_with_what_it_is_in() -> None:
         group.cancel()
         with pytest.raises(GroupStoppedError) as raised:
             await talk.outcome()
+    assert raised.value.results.task_results == {"a": "1"}
+
+
+@pytest.mark.parametrize("by", ["scope", "group"])
+async def test_cancelled_twice(by: str) -> None:
+    """The job is shut down while the group ends already: the hand-back is disturbed by neither."""
+    ending = Ending("step")
+    async with conversation(ending.go) as talk:
+        await answer(talk, ("a", "1"))
+        await talk.at("x")
+        if by == "scope":
+            ending.scope.cancel()
+        else:
+            ending.group.cancel()
+        for _ in range(3):
+            for task in asyncio.all_tasks():
+                if task.get_name() == "AgentTask_on_enter":
+                    task.cancel()
+            await checkpoint()
+        with pytest.raises((GroupStoppedError, TimeoutError, RuntimeError)):
+            await talk.outcome()
+        assert ending.group.done()
+
+
+async def test_closing_while_a_step_begins_that_is_to_answer() -> None:
+    """What the user said before it is answered by nobody; nothing hangs."""
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    class Slowly(Ask):
+        @override
+        async def on_enter(self) -> None:
+            entered.set()
+            await release.wait()
+
+    slow = Slow("a")
+    group = group_of("a", on_task_completed=slow)
+    group.add(lambda: Slowly("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        first: RunResult[None] = talk.session.run(user_input="record 1")
+        await slow.began.wait()
+        await talk.session.generate_reply(user_input="record 2")
+        slow.release.set()
+        await entered.wait()
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(talk.session.aclose)
+                await anyio.wait_all_tasks_blocked()
+                release.set()
+        with pytest.raises(GroupStoppedError) as raised:
+            await talk.outcome()
+        with suppress(Exception):
+            await first
     assert raised.value.results.task_results == {"a": "1"}

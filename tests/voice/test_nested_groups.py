@@ -6,8 +6,9 @@ import asyncio
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from livekit.agents import ToolError, function_tool, llm
-from sessions import Ask, Call, Reply, Turn, conversation, obedient
+from sessions import Ask, Call, Reply, Turn, Wait, conversation, obedient
 from voice_groups import answer, asked, asking, go_back, group_of, results, texts
 
 from reflow import FlowError, Visit
@@ -253,3 +254,40 @@ async def test_leaving_while_a_nested_group_begins() -> None:
         with pytest.raises(GroupStoppedError) as raised:
             await talk.outcome()
     assert raised.value.results.task_results == {"a": "1"}
+
+
+async def test_run_task_between_steps() -> None:
+    """A callback has no step to run it in: it is told so."""
+
+    async def ask(_: object) -> None:
+        await run_task(Ask("more"))
+
+    async with conversation(lambda: group_of("a", on_task_completed=ask)) as talk:
+        await answer(talk, ("a", "1"))
+        with pytest.raises(FlowError, match="no step of the group is under way"):
+            await talk.outcome()
+
+
+async def test_run_task_while_the_agent_speaks() -> None:
+    """The task has the floor when that is said."""
+    spoken = asyncio.Event()
+
+    async def announce(_: Visit[None]) -> str:
+        _speech = talk.session.generate_reply(instructions="Announce it.")
+        while not any("Announce it." in turn.texts for turn in talk.model.turns):
+            await checkpoint()
+        tasks.start_soon(release)
+        return await run_task(Ask("b"))
+
+    async def release() -> None:
+        await anyio.wait_all_tasks_blocked()
+        spoken.set()
+
+    def script(turn: Turn) -> Reply:
+        return Wait(spoken) if "Announce it." in turn.texts else obedient(turn)
+
+    group = group_of("a")
+    group.step(announce, id="b", description="b")
+    async with anyio.create_task_group() as tasks, conversation(lambda: group, script) as talk:
+        await answer(talk, ("a", "1"), ("b", "2"))
+        assert results(await talk.outcome()) == {"a": "1", "b": "2"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from livekit.agents import ToolError, function_tool, llm
+from livekit.agents import RunResult, ToolError, function_tool, llm
 from sessions import Ask, Call, Reply, Turn, conversation, obedient
-from voice_groups import answer, asked, asking, group_of, results, texts
+from voice_groups import Slow, answer, asked, asking, group_of, results, texts
 
 from reflow.livekit import TaskGroup
 
@@ -181,3 +181,21 @@ async def test_one_id_that_isnt_in_a_list() -> None:
         await talk.say("once more")
         await answer(talk, ("a", "2"), ("b", "3"))
         assert results(await talk.outcome()) == {"a": "2", "b": "3"}
+
+
+async def test_a_tool_that_is_called_late() -> None:
+    """A slow turn of the model may still go back when its step is done."""
+    slow = Slow("b")
+    group = group_of("a", "b", "c", on_task_completed=slow)
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"))
+        await talk.at("b")
+        (tool,) = [t for t in talk.session.current_agent.tools if t.id == "out_of_scope"]
+        assert isinstance(tool, llm.RawFunctionTool)
+        first: RunResult[None] = talk.session.run(user_input="record 2")
+        await slow.began.wait()
+        await tool(raw_arguments={"task_ids": ["a"]})
+        slow.release.set()
+        await first
+        await answer(talk, ("a", "3"), ("c", "4"))
+        assert results(await talk.outcome()) == {"a": "3", "b": "2", "c": "4"}
