@@ -357,3 +357,60 @@ async def test_closing_while_a_step_begins_that_is_to_answer() -> None:
         with suppress(Exception):
             await first
     assert raised.value.results.task_results == {"a": "1"}
+
+
+async def test_closing_before_all_turns_are_answered() -> None:
+    """The second one can't be any more: nothing hangs, and nothing else goes wrong."""
+    heard, release = asyncio.Event(), asyncio.Event()
+
+    def script(turn: Turn) -> Reply:
+        if turn.said == "let me think":
+            heard.set()
+            return Wait(release)
+        return obedient(turn)
+
+    slow = Slow("a")
+    group = group_of("a", "b", on_task_completed=slow)
+    async with conversation(lambda: group, script) as talk:
+        first: RunResult[None] = talk.session.run(user_input="record 1")
+        await slow.began.wait()
+        await talk.session.generate_reply(user_input="let me think")
+        await talk.session.generate_reply(user_input="record 2")
+        slow.release.set()
+        await heard.wait()
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(talk.session.aclose)
+                await anyio.wait_all_tasks_blocked()
+                release.set()
+        with pytest.raises(GroupStoppedError) as raised:
+            await talk.outcome()
+        with suppress(Exception):
+            await first
+    assert raised.value.results.task_results == {"a": "1"}
+
+
+async def test_a_task_that_would_begin_while_the_session_closes() -> None:
+    """It isn't begun; a shielded section learns it by the error of the group."""
+    began, release = asyncio.Event(), asyncio.Event()
+
+    async def late(_: Visit[None]) -> str:
+        began.set()
+        with anyio.CancelScope(shield=True):
+            await release.wait()
+            with pytest.raises(GroupStoppedError):
+                await run_task(Ask("b"))
+        return "late"
+
+    group = group_of("a")
+    group.step(late, id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        talk.session.run(user_input="record 1")
+        await began.wait()
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(talk.session.aclose)
+                await anyio.wait_all_tasks_blocked()
+                release.set()
+        with pytest.raises(GroupStoppedError):
+            await talk.outcome()
