@@ -125,7 +125,7 @@ class Dialogue:
         self.scope: anyio.CancelScope | None = None
         self.ending = self.random.choice(ENDINGS)
         self.in_tool = self.random.random() < 0.5
-        self.end_at = self.random.randrange(1, 12)
+        self.end_at = self.random.randrange(1, 30)
         # What the groups are declared of: the same whenever they are made anew.
         self.shapes: dict[str, list[str]] = {}
 
@@ -133,7 +133,7 @@ class Dialogue:
         """Give the ids of the steps of a group; those of nested groups begin with "inner"."""
         if place not in self.shapes:
             self.shapes[place] = [
-                f"inner{name}" if depth < 2 and self.random.random() < 0.25 else name
+                f"inner{name}" if depth < 2 and self.random.random() < 0.5 else name
                 for name in "abc"[: self.random.choice([2, 3])]
             ]
         return self.shapes[place]
@@ -196,7 +196,9 @@ class Dialogue:
                 calls.append(Call("record", {"value": str(self.values)}))
             elif chance < 0.7 and "out_of_scope" in turn.tools:
                 ids = turn.enum_of("out_of_scope", "task_ids")
-                chosen = [self.random.choice(ids) for _ in range(self.random.choice([1, 1, 2]))]
+                # The last ones are of the groups around, if there are any.
+                likely = [*ids, *ids[-2:]]
+                chosen = [self.random.choice(likely) for _ in range(self.random.choice([1, 1, 2]))]
                 calls.append(Call("out_of_scope", {"task_ids": chosen}))
             elif chance < 0.85 and "aside" in turn.tools:
                 calls.append(Call("aside"))
