@@ -34,7 +34,14 @@ class Call:
     arguments: dict[str, object] = attrs.field(factory=dict)
 
 
-Reply: TypeAlias = "str | Call | Sequence[Call]"
+@attrs.frozen
+class Wait:
+    """The model takes its time, until this."""
+
+    until: asyncio.Event
+
+
+Reply: TypeAlias = "str | Call | Sequence[Call] | Wait"
 
 
 @attrs.frozen
@@ -119,6 +126,9 @@ class _Stream(llm.LLMStream):
         model.turns.append(turn)
         model.asked.set()
         reply = model.script(turn)
+        if isinstance(reply, Wait):
+            await reply.until.wait()
+            reply = "well"
         calls = [reply] if isinstance(reply, Call) else [] if isinstance(reply, str) else reply
         delta = llm.ChoiceDelta(
             role="assistant",
@@ -276,12 +286,28 @@ class Conversation(Generic[T]):
 
 @asynccontextmanager
 async def conversation(
-    make: Callable[[], Awaitable[T]], script: Script = obedient, *, in_tool: bool = False
+    make: Callable[[], Awaitable[T]],
+    script: Script = obedient,
+    *,
+    in_tool: bool = False,
+    with_model: bool = True,
+    tools: list[llm.Tool | llm.Toolset] | None = None,
 ) -> AsyncGenerator[Conversation[T]]:
-    """Begin a session whose agent awaits something; no asyncio task may be left at its end."""
+    """Begin a session whose agent awaits something; no asyncio task may be left at its end.
+
+    Args:
+        make: makes what is awaited.
+        script: what the model does.
+        in_tool: await it in a tool of the agent, not when it gets the floor.
+        with_model: whether the session has a model.
+        tools: the session's own tools.
+    """
     model = ScriptedModel(script)
     session: AgentSession[None] = AgentSession(
-        llm=model, vad=None, turn_handling={"turn_detection": None}
+        llm=model if with_model else NOT_GIVEN,
+        tools=tools or [],
+        vad=None,
+        turn_handling={"turn_detection": None},
     )
     parent = Parent(make, in_tool=in_tool)
     before = asyncio.all_tasks()

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
 from livekit.agents import ChatContext
 from sessions import Ask, Reply, Turn, conversation, obedient
+from typing_extensions import override
+from voice_groups import answer, go_back, group_of, texts
 
+from reflow import MemoryJournal, Visit
 from reflow.livekit import TaskGroup
 
 if TYPE_CHECKING:
-    from livekit.agents import Agent
-
     from reflow import Visit
 
 pytestmark = pytest.mark.anyio
-
-
-def texts(agent: Agent) -> str:
-    """Give all that an agent's context holds, as one text."""
-    return str([item.model_dump() for item in agent.chat_ctx.items])
 
 
 async def test_a_step_gets_the_conversation() -> None:
@@ -77,45 +72,6 @@ async def test_a_step_that_runs_again_is_told_why() -> None:
     assert result[pin] == "1234"
 
 
-async def test_what_is_said_in_a_sensitive_step_stays_there(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Neither the group nor the parent, the summary nor the logs get it."""
-    caplog.set_level(logging.DEBUG, logger="reflow")
-    groups = list[TaskGroup]()
-
-    def make() -> TaskGroup:
-        group = TaskGroup(return_exceptions=True)
-        group.step(lambda: Ask("card"), id="card", description="the card", sensitive=True)
-        group.add(lambda: Ask("b"), id="b", description="b")
-        groups.append(group)
-        return group
-
-    prompts = list[str]()
-
-    def script(turn: Turn) -> Reply:
-        if "Summarize" in turn.instructions:
-            prompts.append(str(turn.texts))
-            return "a summary"
-        return obedient(turn)
-
-    async with conversation(make, script) as talk:
-        await talk.say("my card is 4242")
-        await talk.say("record 4242")
-        assert "4242" not in texts(talk.session.current_agent)
-        await talk.say("back card")
-        assert "4242" not in texts(talk.session.current_agent)
-        await talk.say("record 4243")
-        await talk.say("record 2")
-        result = await talk.outcome()
-        assert "424" not in texts(groups[0]) + texts(talk.parent) + repr(result)
-    assert len(prompts) == 1
-    assert "record 2" in prompts[0]
-    assert "424" not in prompts[0] + "".join(
-        r.getMessage() for r in caplog.records if r.name.startswith("reflow")
-    )
-
-
 async def test_the_summary() -> None:
     """One message instead of all that was said; instructions of the parent stay."""
 
@@ -147,26 +103,6 @@ async def test_a_plain_function_beside_tasks() -> None:
     assert result[b] == "11"
 
 
-async def test_a_sensitive_group_in_a_group() -> None:
-    """Nothing of what was said in it is left."""
-    inner = TaskGroup(summarize_chat_ctx=False)
-    inner.add(lambda: Ask("number"), id="number", description="the number")
-    inner.add(lambda: Ask("code"), id="code", description="the code")
-    group = TaskGroup(summarize_chat_ctx=False)
-    group.step(lambda: inner, id="card", description="the card", sensitive=True)
-    group.add(lambda: Ask("b"), id="b", description="b")
-    async with conversation(lambda: group) as talk:
-        await talk.at("number")
-        await talk.say("record 4242")
-        await talk.at("code")
-        await talk.say("record 4243")
-        await talk.at("b")
-        assert "424" not in texts(talk.session.current_agent) + texts(group) + texts(inner)
-        await talk.say("record 2")
-        await talk.outcome()
-        assert "record 2" in texts(group)
-
-
 async def test_the_summary_has_all_that_was_called() -> None:
     """Also what LiveKit notes only after a step has handed back; it isn't there twice."""
     prompts = list[str]()
@@ -190,3 +126,109 @@ async def test_the_summary_has_all_that_was_called() -> None:
     assert prompt.count('"call": "record"') == 2
     assert prompt.count('"call": "look_up"') == 1
     assert "looked up" in prompt
+
+
+async def test_what_is_said_during_the_summary() -> None:
+    """It is in no summary, so it stays."""
+
+    def script(turn: Turn) -> Reply:
+        if "Summarize" in turn.instructions:
+            _speech = talk.session.generate_reply(user_input="one more thing")
+            return "so it was"
+        return obedient(turn)
+
+    async with conversation(lambda: group_of("a", summarize_chat_ctx=True), script) as talk:
+        await answer(talk, ("a", "1"))
+        await talk.outcome()
+        await talk.session.wait_for_idle()
+        assert "one more thing" in texts(talk.parent)
+        assert "so it was" in texts(talk.parent)
+
+
+async def test_a_session_without_a_model() -> None:
+    """Nobody can summarize: that is said beside the results, which stay."""
+    history = ChatContext.empty()
+    history.add_message(role="user", content="long ago")
+    group = TaskGroup(chat_ctx=history)
+
+    async def compute(_: Visit) -> int:
+        return 7
+
+    seven = group.step(compute, id="seven", description="the seven")
+    async with conversation(lambda: group, with_model=False) as talk:
+        result = await talk.outcome()
+        assert "long ago" in texts(group)
+    assert result[seven] == 7
+    assert result.exceptions is not None
+    (failure,) = result.exceptions.exceptions
+    assert "no language model" in str(failure)
+
+
+async def test_a_context_that_is_replaced() -> None:
+    """Nothing that was missing is added to what the program has set."""
+    group = group_of("a", "b")
+    async with conversation(lambda: group) as talk:
+        await talk.say("look_up")
+        await answer(talk, ("a", "1"))
+        await talk.at("b")
+        context = ChatContext.empty()
+        context.add_message(role="user", content="a new beginning")
+        await group.update_chat_ctx(context)
+        said = [message.text_content for message in group.chat_ctx.messages()][1:]
+        assert said == ["a new beginning"]
+        await go_back(talk, "b", "a")
+        await answer(talk, ("a", "2"), ("b", "3"))
+        await talk.outcome()
+        assert "a new beginning" in texts(group)
+
+
+async def test_a_stale_step_of_another_process() -> None:
+    """Nobody remembers what has changed; that something has is said all the same."""
+    journal = MemoryJournal()
+
+    def ask() -> Ask:
+        return next(tasks)
+
+    tasks = iter([Ask(name) for name in ("plan", "doctor", "hour", "end", "plan", "doctor")])
+
+    def make() -> TaskGroup:
+        group = TaskGroup(summarize_chat_ctx=False, journal=journal, key="call-42")
+        plan = group.step(ask, id="plan", description="the plan")
+        group.step(ask, id="doctor", description="the doctor", depends_on=[plan])
+        group.step(ask, id="hour", description="the hour", depends_on=[plan])
+        group.step(ask, id="end", description="the end")
+        return group
+
+    async with conversation(make) as talk:
+        await answer(talk, ("plan", "basic"), ("doctor", "Ada"), ("hour", "noon"))
+        await go_back(talk, "end", "plan")
+        await answer(talk, ("plan", "family"))
+        await talk.at("doctor")
+    tasks = iter([Ask("doctor"), Ask("hour")])
+    async with conversation(make) as talk:
+        await answer(talk, ("doctor", "Bob"))
+        await talk.at("hour")
+        messages = talk.session.current_agent.chat_ctx.messages()
+        note = "This is asked again because what it depends on has changed."
+        assert f"{note} The answer before was: 'noon'" in [m.text_content for m in messages]
+
+
+async def test_a_step_that_forgets_what_was_said() -> None:
+    """What its task does with its own context changes nothing for the group."""
+
+    class Forgets(Ask):
+        @override
+        async def answered(self, value: str) -> None:
+            context = ChatContext.empty()
+            context.add_message(role="user", content="nothing else")
+            await self.update_chat_ctx(context)
+            self.complete(value)
+
+    group = group_of("a").add(lambda: Forgets("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await talk.say("look_up")
+        await answer(talk, ("a", "1"), ("b", "2"))
+        await talk.outcome()
+        assert texts(group).count("nothing else") == 1
+        names = [item.name for item in group.chat_ctx.items if item.type == "function_call"]
+        assert names[:2] == ["look_up", "record"]

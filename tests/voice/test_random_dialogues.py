@@ -25,6 +25,7 @@ from reflow import (
     RunFinishedError,
     StepCompleted,
     StepEntered,
+    StepFailed,
     StepSkipped,
 )
 from reflow.livekit import GroupStoppedError, TaskCompletedEvent, TaskGroup
@@ -49,6 +50,8 @@ class Played:
     group: TaskGroup
     events: list[Event] = attrs.field(factory=list)
     recorded: list[tuple[str, str]] = attrs.field(factory=list)
+    # By step: the groups that its visits made, with how many events there had been before.
+    nested: dict[str, list[tuple[int, Played]]] = attrs.field(factory=dict)
 
     def check(self) -> None:
         """Find every answer and every request again."""
@@ -68,6 +71,46 @@ class Played:
                         or (isinstance(e, RequestsDropped) and step in e.steps)
                         for e in later
                     ), (event, self.events)
+        for step, made in self.nested.items():
+            self.check_nested(step, made)
+
+    def check_nested(self, step: str, made: list[tuple[int, Played]]) -> None:
+        """See that each group went on with what the one before it had, while that held."""
+        known: dict[str, object] = {}
+        began = 0
+        for begins, played in made:
+            if any(is_over(event, step) for event in self.events[began:begins]):
+                known = {}
+            began = begins
+            known = played.answers(known)
+
+    def answers(self, known: dict[str, object]) -> dict[str, object]:
+        """Give the answers at the end; none that was known may be asked for, unless requested."""
+        known = dict(known)
+        for event in self.events:
+            match event:
+                case GoBackRequested(steps=steps):
+                    for step in steps:
+                        known.pop(step, None)
+                case StepEntered(step=step):
+                    assert step not in known, (step, known, self.events)
+                case StepCompleted(step=step, value=value):
+                    known[step] = value
+                case _:
+                    pass
+        if self.events:
+            # It had the floor.
+            results = self.group.prepared().results
+            found = {step.id: results[step] for step in results}
+            assert found.items() >= known.items()
+        return known
+
+
+def is_over(event: Event, step: str) -> bool:
+    """Say whether what a step's nested groups had is of no use any more."""
+    if isinstance(event, GoBackRequested):
+        return step in event.steps
+    return isinstance(event, StepCompleted | StepFailed | StepSkipped) and event.step == step
 
 
 class Dialogue:
@@ -82,9 +125,20 @@ class Dialogue:
         self.scope: anyio.CancelScope | None = None
         self.ending = self.random.choice(ENDINGS)
         self.in_tool = self.random.random() < 0.5
-        self.end_at = self.random.randrange(1, 12)
+        self.end_at = self.random.randrange(1, 30)
+        # What the groups are declared of: the same whenever they are made anew.
+        self.shapes: dict[str, list[str]] = {}
 
-    def make_group(self, depth: int = 0) -> TaskGroup:
+    def shape(self, place: str, depth: int) -> list[str]:
+        """Give the ids of the steps of a group; those of nested groups begin with "inner"."""
+        if place not in self.shapes:
+            self.shapes[place] = [
+                f"inner{name}" if depth < 2 and self.random.random() < 0.5 else name
+                for name in "abc"[: self.random.choice([2, 3])]
+            ]
+        return self.shapes[place]
+
+    def make_group(self, place: str = "", depth: int = 0) -> TaskGroup:
         """Make a group of steps, some of which are groups."""
 
         async def wait(_: TaskCompletedEvent) -> None:
@@ -109,9 +163,18 @@ class Dialogue:
 
             return make
 
-        for name in "abc"[: self.random.choice([2, 3])]:
-            if depth < 2 and self.random.random() < 0.2:
-                group.add(lambda: self.make_group(depth + 1), id="inner" + name, description="some")
+        def nesting(name: str) -> Callable[[], TaskGroup]:
+            def make() -> TaskGroup:
+                begins = len(events)
+                made = self.make_group(f"{place}/{name}", depth + 1)
+                played.nested.setdefault(name, []).append((begins, self.played[-1]))
+                return made
+
+            return make
+
+        for name in self.shape(place, depth):
+            if name.startswith("inner"):
+                group.add(nesting(name), id=name, description="some")
             else:
                 group.add(asking(name), id=name, description=f"the {name}")
         self.played.append(played)
@@ -133,7 +196,9 @@ class Dialogue:
                 calls.append(Call("record", {"value": str(self.values)}))
             elif chance < 0.7 and "out_of_scope" in turn.tools:
                 ids = turn.enum_of("out_of_scope", "task_ids")
-                chosen = [self.random.choice(ids) for _ in range(self.random.choice([1, 1, 2]))]
+                # The last ones are of the groups around, if there are any.
+                likely = [*ids, *ids[-2:]]
+                chosen = [self.random.choice(likely) for _ in range(self.random.choice([1, 1, 2]))]
                 calls.append(Call("out_of_scope", {"task_ids": chosen}))
             elif chance < 0.85 and "aside" in turn.tools:
                 calls.append(Call("aside"))
@@ -200,7 +265,7 @@ class RandomAsk(Ask):
         self.dialogue.asides += 1
         try:
             if self.dialogue.random.random() < 0.3:
-                return str(await self.dialogue.make_group(2))
+                return str(await self.dialogue.make_group("aside", 2))
             return await Ask("aside", speaks=self.dialogue.random.random() < 0.5)
         finally:
             self.dialogue.asides -= 1

@@ -92,10 +92,9 @@ class Awaiting(Generic[T]):
     async def _woken(self, future: asyncio.Future[object]) -> None:
         """Wait for a future, and for a change; cancels none of them."""
         change = self.change()
-        if future.done():
-            if change is not None:
-                # Nobody says when a nested task can't begin any more, as the session closes.
-                await asyncio.wait({change}, timeout=GLANCE)
+        if change is not None and future.done():
+            # Nobody says when a nested task can't begin any more, as the session closes.
+            await asyncio.wait({change}, timeout=GLANCE)
             return
         # What `asyncio.wait` does, without its checks: it stands in the way of each handoff.
         waiter = asyncio.get_running_loop().create_future()

@@ -107,7 +107,7 @@ class Conductor:
             RuntimeError: if it has ended.
         """
         if self._given is not None or self.group.done():
-            raise RuntimeError(f"the task group {self._name!r} is already done")
+            raise RuntimeError(f"{type(self.group).__name__} is already done")
         self._given = ending
         self._scope.cancel()
         if self.floor is None:
@@ -173,8 +173,7 @@ class Conductor:
 
     def _end(self, ending: TaskGroupResult | Exception) -> None:
         self.ending = ending
-        if not self.group.done():
-            self.finish(ending)
+        self.finish(ending)
 
     def _stopped_error(self) -> Exception:
         why = self._stopped or "its task was cancelled"

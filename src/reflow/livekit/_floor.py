@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Final, TypeVar, final
 from weakref import WeakKeyDictionary
 
-from livekit.agents import AgentTask
+from livekit.agents import AgentTask, ChatMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +61,10 @@ class Floor:
             if event.item.type == "agent_handoff":
                 self._told = self.holder
                 self.changed()
-            elif event.item.role == "user":
-                self.conductor.keep(event.item)
-                self.changed()
+            elif isinstance(event.item, ChatMessage):
+                if event.item.role == "user":
+                    self.conductor.keep(event.item)
+                    self.changed()
 
         # LiveKit looks at it before each call, which otherwise costs more than all else here.
         vars(seen)["__signature__"] = _SIGNATURE

@@ -15,7 +15,7 @@ from ._awaiting import GLANCE, Awaiting
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from livekit.agents import Agent, ChatContext, ChatMessage, SpeechHandle, llm
+    from livekit.agents import Agent, ChatContext, ChatMessage, llm
 
     from ._floor import Floor
 
@@ -60,7 +60,7 @@ class StepAwaiting(Awaiting[T]):
         self._lent: Final[WeakKeyDictionary[Agent, bool]] = WeakKeyDictionary()
         self._has_entered = False
         self._has_nested = False
-        self._speech: SpeechHandle | None = None
+        self._is_answering = False
         if heard is not None:
             # Not only if there is something: the user may be speaking right now.
             self._watch_entry()
@@ -95,19 +95,18 @@ class StepAwaiting(Awaiting[T]):
 
     def _answer(self) -> None:
         """Let whoever has the floor answer what the user said before, one turn after the other."""
-        if not self._heard or not (self._speech is None or self._speech.done()):
+        if not self._heard or self._is_answering or self._floor.is_closing():
             return
         # Said now, behind all that is known.
-        said = self._heard[0].model_copy(update={"created_at": time.time()})
-        try:
-            # Its own turn, so that all tools are offered: on entry, some aren't.
-            speech = self._floor.session.generate_reply(user_input=said)
-        except RuntimeError:
-            # The floor passes on, or the session closes.
-            return
-        del self._heard[0]
-        speech.add_done_callback(lambda _: self._floor.changed())
-        self._speech = speech
+        said = self._heard.pop(0).model_copy(update={"created_at": time.time()})
+        # Its own turn, so that all tools are offered: on entry, some aren't.
+        speech = self._floor.session.generate_reply(user_input=said)
+        speech.add_done_callback(self._answered)
+        self._is_answering = True
+
+    def _answered(self, _: object) -> None:
+        self._is_answering = False
+        self._floor.changed()
 
     async def _lend_tools(self, nested: Agent) -> bool:
         """Let whoever is nested in the step go back, too; say whether it has tools of its own."""

@@ -9,6 +9,7 @@ from .llm import ChatMessage as ChatMessage
 from .llm import FunctionCall as FunctionCall
 from .llm import ToolError as ToolError
 from .llm import function_tool as function_tool
+from .voice import SpeechHandle
 
 _T = TypeVar("_T")
 _Userdata = TypeVar("_Userdata")
@@ -24,10 +25,6 @@ class FlushSentinel: ...
 
 class ConversationItemAddedEvent:
     item: ChatMessage | AgentHandoff
-
-class SpeechHandle:
-    def done(self) -> bool: ...
-    def add_done_callback(self, callback: Callable[[SpeechHandle], None]) -> None: ...
 
 class AgentSession(Generic[_Userdata]):
     @property

@@ -1,0 +1,119 @@
+"""What a group can be declared of, and what it refuses."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+from livekit.agents import AgentTask
+from sessions import Ask, Call, Reply, Turn, conversation, obedient
+from voice_groups import answer, asking, group_of, results
+
+from reflow import FlowError, GoBackError, MemoryJournal
+from reflow.livekit import TaskGroup
+
+pytestmark = pytest.mark.anyio
+
+
+@attrs.frozen
+class Plan:
+    """A result that isn't JSON by itself."""
+
+    name: str
+
+
+class AskPlan(AgentTask[Plan]):
+    """Is never answered by its own tools."""
+
+    def __init__(self) -> None:
+        super().__init__(instructions="ask for the plan")
+
+
+@pytest.mark.parametrize("id", ["get email", "email-task", "a.b", "ümlaut", "1", "email?"])
+async def test_ids(id: str) -> None:
+    """Whatever LiveKit's group takes as an id is one; and it can be gone back to."""
+
+    def script(turn: Turn) -> Reply:
+        if turn.said == "once more":
+            return Call("out_of_scope", {"task_ids": [id]})
+        return obedient(turn)
+
+    group = group_of(id, "end")
+    async with conversation(lambda: group, script) as talk:
+        await answer(talk, (id, "1"))
+        await talk.at("end")
+        await talk.say("once more")
+        await answer(talk, (id, "2"), ("end", "3"))
+        assert results(await talk.outcome()) == {id: "2", "end": "3"}
+
+
+async def test_a_description_may_be_empty() -> None:
+    """As in LiveKit's group: the id stands for it."""
+    group = TaskGroup(summarize_chat_ctx=False).add(asking("a"), id="a", description="")
+    assert [step.description for step in group.prepared().steps] == ["a"]
+
+
+async def test_going_back_before_the_start() -> None:
+    """A request that is refused doesn't begin the group; one that isn't, counts."""
+    group = group_of("a")
+    with pytest.raises(GoBackError, match="a"):
+        group.go_back("a")
+    group.add(asking("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"), ("b", "2"))
+        assert results(await talk.outcome()) == {"a": "1", "b": "2"}
+
+
+@pytest.mark.parametrize("nested", [False, True])
+async def test_a_journal_that_cannot_store_a_type(*, nested: bool) -> None:
+    """The group ends with that error when it begins; it doesn't wait for ever."""
+    made = TaskGroup(summarize_chat_ctx=False, journal=MemoryJournal(), key="k")
+    made.add(asking("b"), id="b", description="b")
+    group = group_of("a").add(lambda: made, id="inner", description="inner") if nested else made
+    async with conversation(lambda: group) as talk:
+        if nested:
+            await answer(talk, ("a", "1"))
+        with pytest.raises(FlowError, match="'b'"):
+            await talk.outcome()
+
+
+async def test_a_journal_without_a_key() -> None:
+    """So does one that lacks an option."""
+    group = TaskGroup(summarize_chat_ctx=False, journal=MemoryJournal())
+    group.step(AskPlan, id="plan", description="the plan")
+    async with conversation(lambda: group) as talk:
+        with pytest.raises(FlowError, match="key"):
+            await talk.outcome()
+
+
+async def test_cancelled_although_it_could_never_begin() -> None:
+    """Whoever awaits it learns what is wrong with it, which matters more."""
+    group = TaskGroup(summarize_chat_ctx=False, journal=MemoryJournal())
+    group.step(AskPlan, id="plan", description="the plan")
+    group.cancel()
+    async with conversation(lambda: group) as talk:
+        with pytest.raises(FlowError, match="key"):
+            await talk.outcome()
+
+
+async def test_the_model_may_not_answer_what_has_no_type() -> None:
+    """The author is told, and how to cure it."""
+    group = TaskGroup(summarize_chat_ctx=False)
+    with pytest.raises(FlowError, match="annotate what the factory returns, or give the class"):
+        group.step(lambda: Ask("a"), id="a", description="a", model_may_answer=True)
+    assert group.prepared().steps == ()
+
+
+async def test_an_answer_of_the_model_has_the_type_of_the_step() -> None:
+    """It is no dictionary of JSON."""
+
+    def script(turn: Turn) -> Reply:
+        if turn.said == "basic":
+            return Call("answer", {"step": "plan", "value": {"name": "basic"}})
+        return obedient(turn)
+
+    group = TaskGroup(summarize_chat_ctx=False)
+    plan = group.step(AskPlan, id="plan", description="the plan", model_may_answer=True)
+    async with conversation(lambda: group, script) as talk:
+        await talk.say("basic")
+        result = await talk.outcome()
+    assert result[plan] == Plan("basic")
