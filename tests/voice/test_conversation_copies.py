@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,16 +21,15 @@ pytestmark = pytest.mark.anyio
 
 def everything() -> list[ChatItem]:
     """Give items of all sorts, and outputs with and without the name of their function."""
-    calls = itertools.chain.from_iterable(
-        (
-            FunctionCall(call_id=name, name=name, arguments="{}"),
-            FunctionCallOutput(call_id=name, name=name, output="", is_error=False),
-            FunctionCallOutput(call_id=name, output="", is_error=False),
-        )
-        for name in ("known", "unknown")
-    )
-    said = ChatMessage(role="user", content=["hello"])
-    return [ChatMessage(role="system", content=["do it"]), said, *calls]
+    items: list[ChatItem] = [
+        ChatMessage(role="system", content=["do it"]),
+        ChatMessage(role="user", content=["hello"]),
+    ]
+    for name in ("known", "unknown"):
+        items.append(FunctionCall(call_id=name, name=name, arguments="{}"))
+        items.append(FunctionCallOutput(call_id=name, name=name, output="", is_error=False))
+        items.append(FunctionCallOutput(call_id=name, output="", is_error=False))
+    return items
 
 
 @pytest.mark.parametrize("tools", [NOT_GIVEN, [], ["known"], ["known", "unknown"]])

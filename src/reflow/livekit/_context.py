@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, assert_never, cast, final
+from typing import TYPE_CHECKING, Final, Protocol, assert_never, cast, final
 
 from livekit.agents import ChatContext, ChatMessage
 from typing_extensions import override
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from reflow import Event, Visit
 
 
+class _Copy(Protocol):
+    """LiveKit's way to copy a conversation, whatever its options are by now."""
+
+    def __call__(self, **options: object) -> ChatContext: ...
+
+
 @final
 class Conversation(ChatContext):
     """A conversation that LiveKit copies at each handoff, in less time."""
@@ -28,10 +34,10 @@ class Conversation(ChatContext):
         if not options:
             return ChatContext([*self.items])
         if options.keys() != {"tools"}:
-            return super().copy(**options)
+            return cast("_Copy", super().copy)(**options)
         # Only calls can be left out. LiveKit asks several things of each item, whatever it is.
         calls = ChatContext([item for item in self.items if item.type in _CALLS])
-        kept = {item.id for item in calls.copy(**options).items}
+        kept = {item.id for item in cast("_Copy", calls.copy)(**options).items}
         left_out = {item.id for item in calls.items} - kept
         if not left_out:
             return ChatContext([*self.items])
@@ -98,7 +104,7 @@ def with_note(items: list[ChatItem], note: str | None) -> ChatContext:
     return Conversation([*items, *notes])
 
 
-def said_since(items: list[ChatItem], last: str, secret: Container[str]) -> list[ChatItem]:
+def said_since(items: list[ChatItem], last: str, secret: Container[object]) -> list[ChatItem]:
     """Give what was said and called behind an item, oldest first; no instructions.
 
     Args:

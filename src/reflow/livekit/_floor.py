@@ -7,7 +7,7 @@ import inspect
 from typing import TYPE_CHECKING, Final, TypeVar, final
 from weakref import WeakKeyDictionary
 
-from livekit.agents import AgentTask, ChatMessage
+from livekit.agents import AgentHandoff, AgentTask, ChatMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,13 +58,14 @@ class Floor:
 
     def _watching(self) -> Callable[[ConversationItemAddedEvent], None]:
         def seen(event: ConversationItemAddedEvent) -> None:
-            if event.item.type == "agent_handoff":
-                self._told = self.holder
-                self.changed()
-            elif isinstance(event.item, ChatMessage):
-                if event.item.role == "user":
+            match event.item:
+                case AgentHandoff():
+                    self._told = self.holder
+                case ChatMessage(role="user"):
                     self.conductor.keep(event.item)
-                    self.changed()
+                case _:
+                    return
+            self.changed()
 
         # LiveKit looks at it before each call, which otherwise costs more than all else here.
         vars(seen)["__signature__"] = _SIGNATURE

@@ -2,7 +2,8 @@ from collections.abc import AsyncIterable, Callable, Coroutine, Generator
 from typing import Generic, Literal, TypeAlias, TypeVar, overload
 
 from . import llm as llm
-from .llm import LLM, AgentHandoff, ChatChunk, RealtimeModel, Tool, Toolset
+from .llm import LLM, ChatChunk, RealtimeModel, Tool, Toolset
+from .llm import AgentHandoff as AgentHandoff
 from .llm import ChatContext as ChatContext
 from .llm import ChatItem as ChatItem
 from .llm import ChatMessage as ChatMessage
