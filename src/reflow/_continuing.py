@@ -21,22 +21,28 @@ if TYPE_CHECKING:
 
 
 def go_on(
-    machine: Machine, earlier: Machine, run: str, origin: str, *, return_exceptions: bool
+    plan: Plan,
+    earlier: Machine,
+    news: Iterable[e.Event],
+    run: str,
+    origin: str,
+    *,
+    return_exceptions: bool,
 ) -> tuple[Machine, e.Opened]:
     """Make the machine that goes on where another one was left, and the event that says so.
 
     Args:
-        machine: of the new run; nothing but requests has happened.
+        plan: the tables of the new run's flow.
         earlier: of a run that has ended.
+        news: what was asked of the new run, and not of the earlier one.
         run: identifies the two.
         origin: what an observer of the first one gave for those of all others.
         return_exceptions: leave failed steps alone, except the one that ended the run.
 
     Raises:
         FlowChangedError: if the two are not of the same declaration.
-        GoBackError: naming all that is refused of what was asked of the new run.
+        GoBackError: naming all that is refused of the news.
     """
-    plan = machine.plan
     if differences := _differences(earlier.plan, plan):
         faults = listed(differences)
         message = f"flow {plan.flow!r} is not declared as in the run to go on with: {faults}"
@@ -48,8 +54,26 @@ def go_on(
         again = failed(found, return_exceptions=return_exceptions)
     opened = e.Opened("", run, resumed=True, again=found.names_of(again), origin=origin)
     found.open(opened)
-    renew(found, machine.log or ())
+    renew(found, news)
     return found, opened
+
+
+def news_of(asked: Iterable[e.Event], before: Iterable[e.Event]) -> list[e.Event]:
+    """Give what was asked of a run, and not of the one that it goes on with."""
+    before = list(before)
+    return [event for event in asked if not any(_is_same(event, old) for old in before)]
+
+
+def _is_same(new: e.Event, old: e.Event) -> bool:
+    match new, old:
+        case e.StepAnswered(step=step, value=value), e.StepAnswered(step=name, value=before):
+            return step == name and equal(before, value)
+        case e.StepSkipped(step=step), e.StepSkipped(step=name):
+            return step == name
+        case e.GoBackRequested(steps=steps), e.GoBackRequested(steps=names):
+            return steps == names
+        case _:
+            return False
 
 
 def failed(machine: Machine, *, return_exceptions: bool) -> list[int]:

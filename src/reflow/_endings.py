@@ -49,6 +49,8 @@ class Endings(Requests):
         """Begin, before what was asked so far."""
         machine = self._machine
         machine.start()
+        if self._opened is None:
+            self._asked = tuple(machine.log or ())
         if not self._observers and self._recording is None:
             machine.log = None
         if machine.log is not None:

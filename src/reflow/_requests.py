@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from ._compat import override
 from ._errors import FlowError, GoBackError, RunFinishedError, listed
+from ._events import StepAnswered, StepSkipped
 from ._observing import Observing
 from ._results import Results, make_results
 from ._states import RunState
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from anyio import CancelScope
 
-    from ._events import Opened, StepCompleted
+    from ._events import Event, Opened, StepCompleted
     from ._observing import Observer
     from ._plan import Plan
     from ._recording import Recording
@@ -37,6 +38,7 @@ class Requests(Observing):
     """
 
     __slots__ = (
+        "_asked",
         "_drafts",
         "_key",
         "_opened",
@@ -59,6 +61,8 @@ class Requests(Observing):
     _key: str | None
     # How many visits took place before this run went on.
     _visits_before: int
+    # What was asked before it began.
+    _asked: tuple[Event, ...]
     # How this run went on, if it did.
     _opened: Opened | None
     _return_exceptions: bool
@@ -75,6 +79,7 @@ class Requests(Observing):
         self._drafts = None
         self._key = None
         self._visits_before = 0
+        self._asked = ()
         self._opened = None
 
     @property
@@ -220,8 +225,9 @@ class Requests(Observing):
 
         As with a journal, but all of it is kept, since it never left the memory: answers of
         every type, sensitive ones, drafts, failures, idempotency keys. A run that is complete
-        asks nothing more. What was asked of this run before is applied after that; an answer that
-        is the same is no news. The earlier run stays as it is.
+        asks nothing more. What was asked of this run before is applied after that, but for what was
+        asked of the earlier one before it began, too: it may have been corrected since. An answer
+        that is the same is no news. The earlier run stays as it is.
 
         Args:
             earlier: a run that has ended, be it cancelled, stopped, failed or complete. Its flow
@@ -245,22 +251,27 @@ class Requests(Observing):
             fault = f"that one is {earlier._machine.phase.value}, it must have ended"
         if fault is not None:
             raise FlowError(f"{self!r} can't resume {earlier!r}: {fault}")
-        from ._continuing import go_on  # noqa: PLC0415 - rarely needed
+        from ._continuing import go_on, news_of  # noqa: PLC0415 - rarely needed
 
-        asked, origin = self._machine, "" if earlier._opened is None else earlier._opened.origin
+        asked = tuple(self._machine.log or ())
+        news = news_of(asked, earlier._asked)
         self._machine, self._opened = go_on(
-            asked,
+            self._machine.plan,
             earlier._machine,
+            news,
             earlier._identity(),
-            origin,
+            "" if earlier._opened is None else earlier._opened.origin,
             return_exceptions=self._return_exceptions,
         )
+        self._asked = asked
         self._results._record = self._machine
         self._visits_before = self._machine.count_visits()
         self._key = earlier._key
         # What was answered or skipped meanwhile has no draft any more.
+        given = {event.step for event in news if isinstance(event, StepAnswered | StepSkipped)}
+        names = self._machine.plan.names
         drafts = (earlier._drafts or {}).items()
-        self._drafts = {i: draft for i, draft in drafts if not asked.status[i]}
+        self._drafts = {i: draft for i, draft in drafts if names[i] not in given}
 
     def _validated(self, i: int, value: object) -> object:
         """Give what is to be kept as the step's answer, or raise."""

@@ -33,6 +33,7 @@ from reflow import (
     StepInterrupted,
     Visit,
 )
+from reflow._continuing import news_of
 from reflow._machine import Machine
 from reflow._plan import Plan
 from reflow._replay import apply
@@ -85,6 +86,7 @@ class Way:
         self.run: Run | None = None
         self.flow: Flow[None]
         self.told: list[list[Event]] = []
+        self.asked: list[Event] = []
 
     async def go_on(self, cut: Cut | None) -> str:
         """Go on in another run, until it ends or is cut off; give what was refused, if it was."""
@@ -111,8 +113,14 @@ class Way:
             observers=[log, end],
         )
         earlier, self.run = self.run, run
+        asked: list[Event] = []
         for request in () if cut is None else cut.early:
-            ask(run, request)
+            events = asked_by(self.flow, request)
+            asked += events
+            # In memory it is no news.
+            if self.journal is None or news_of(events, self.asked):
+                ask(run, request)
+        self.asked = asked
         try:
             if earlier is not None and self.journal is None:
                 run.resume(earlier)
@@ -124,6 +132,13 @@ class Way:
             pass
         self.told.append(log)
         return ""
+
+
+def asked_by(flow: Flow[None], request: Response) -> list[Event]:
+    """Give the events of what is asked of a run before it begins."""
+    run = flow.prepare()
+    ask(run, request)
+    return list(machine_of(run).log or ())
 
 
 def ask(run: Run, request: Response) -> None:

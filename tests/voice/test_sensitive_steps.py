@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-NUMBER = "4242"
+NUMBER = "sesame"
 
 
 def with_card(*, model_may_answer: bool = False, return_exceptions: bool = False) -> TaskGroup:
@@ -59,18 +59,18 @@ async def test_what_is_said_stays_there(caplog: pytest.LogCaptureFixture) -> Non
         return obedient(turn)
 
     async with conversation(make, script) as talk:
-        await talk.say("my card is 4242")
-        await talk.say("record 4242")
+        await talk.say("my card is sesame")
+        await talk.say("record sesame")
         assert NUMBER not in texts(talk.session.current_agent)
         await talk.say("back card")
         assert NUMBER not in texts(talk.session.current_agent)
-        await talk.say("record 4243")
+        await talk.say("record sesamo")
         await talk.say("record 2")
         result = await talk.outcome()
-        assert "424" not in texts(groups[0], talk.parent) + repr(result)
+        assert "sesam" not in texts(groups[0], talk.parent) + repr(result)
     assert len(prompts) == 1
     assert "record 2" in prompts[0]
-    assert "424" not in prompts[0] + "".join(
+    assert "sesam" not in prompts[0] + "".join(
         r.getMessage() for r in caplog.records if r.name.startswith("reflow")
     )
 
@@ -82,9 +82,9 @@ async def test_a_group_in_it() -> None:
     group.step(lambda: inner, id="card", description="the card", sensitive=True)
     group.add(asking("b"), id="b", description="b")
     async with conversation(lambda: group) as talk:
-        await answer(talk, ("number", "4242"), ("code", "4243"))
+        await answer(talk, ("number", "sesame"), ("code", "sesamo"))
         await talk.at("b")
-        assert "424" not in texts(talk.session.current_agent, group, inner)
+        assert "sesam" not in texts(talk.session.current_agent, group, inner)
         await answer(talk, ("b", "2"))
         await talk.outcome()
         assert "record 2" in texts(group)
@@ -110,7 +110,7 @@ async def test_the_summary_of_a_group_in_it(levels: int) -> None:
     group = TaskGroup(summarize_chat_ctx=False)
     group.step(inner, id="card", description="the card", sensitive=True)
     async with conversation(lambda: group, script) as talk:
-        await answer(talk, ("number", "4242"))
+        await answer(talk, ("number", "sesame"))
         await talk.outcome()
     assert prompts == []
 
@@ -129,7 +129,7 @@ async def test_what_is_said_with_the_call_that_ends_it() -> None:
     group.add(asking("b"), id="b", description="b")
     async with conversation(lambda: group) as talk:
         await talk.at("card")
-        await talk.say("my card is 4242")
+        await talk.say("my card is sesame")
         await talk.at("b")
         assert NUMBER not in texts(talk.session.current_agent, group)
         await answer(talk, ("b", "2"))
@@ -149,10 +149,10 @@ async def test_an_interrupted_one() -> None:
     async with conversation(lambda: group, script) as talk:
         await answer(talk, ("a", "1"))
         await talk.at("card")
-        await talk.say("4242 is it, but change a")
+        await talk.say("sesame is it, but change a")
         await talk.at("a")
         assert NUMBER not in texts(talk.session.current_agent, group)
-        await answer(talk, ("a", "2"), ("card", "4242"), ("b", "3"))
+        await answer(talk, ("a", "2"), ("card", "sesame"), ("b", "3"))
         await talk.outcome()
         assert NUMBER not in texts(talk.parent, group)
 
@@ -181,9 +181,18 @@ async def test_an_answer_by_tool() -> None:
     assert result.task_results == {"a": "1", "card": NUMBER, "b": "2"}
 
 
-@pytest.mark.parametrize("arguments", ["no JSON", "[]", '{"step": "b", "value": "1"}'])
-async def test_calls_that_answer_no_sensitive_step(arguments: str) -> None:
-    """They stay like all others, whatever the model wrote in them."""
+@pytest.mark.parametrize(
+    ("arguments", "stays"),
+    [
+        ('{"step": "b", "value": "1"}', True),
+        ('{"step": "the card", "value": "1"}', False),
+        ('{"step": ["card"], "value": "1"}', False),
+        ("[]", False),
+        ("no JSON", False),
+    ],
+)
+async def test_calls_of_the_tool_to_answer(arguments: str, *, stays: bool) -> None:
+    """A call that certainly answers another step stays; what is odd may hold the secret."""
     group = with_card(model_may_answer=True)
     async with conversation(lambda: group) as talk:
         await talk.at("a")
@@ -199,7 +208,7 @@ async def test_calls_that_answer_no_sensitive_step(arguments: str) -> None:
         await answer(talk, ("a", "1"))
         await talk.at("card")
         kept = [item.arguments for item in group.chat_ctx.items if item.type == "function_call"]
-        assert arguments in kept
+        assert (arguments in kept) is stays
 
 
 async def test_an_error_in_it() -> None:

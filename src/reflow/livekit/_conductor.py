@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast, final
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import anyio
 from anyio.lowlevel import checkpoint
 from livekit.agents import AgentTask, ChatContext
 
-from reflow import FlowChangedError, FlowError, RunStoppedError
+from reflow import FlowChangedError, FlowError, GoBackError, RunStoppedError
 
-from ._context import Conversation, History, said_since, with_note
+from ._context import History, with_note
 from ._floor import Floor
 from ._memory import Memory
+from ._record import Record
 from ._result import GroupStoppedError, TaskGroupResult, make_result
-from ._steering import tools_of
+from ._steering import names_of, tools_of
 from ._step_awaiting import StepAwaiting
 from ._summary import summarize
+from ._turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
-    from livekit.agents import ChatItem, ChatMessage
+    from livekit.agents import ChatItem
 
     from reflow import Run, Visit
 
@@ -35,6 +36,8 @@ T = TypeVar("T")
 _log: Final = logging.getLogger("reflow.livekit")
 # By their agent task, which holds its own.
 _conductors: Final[WeakKeyDictionary[object, ref[Conductor]]] = WeakKeyDictionary()
+# The tasks that steps have run.
+_run: Final[WeakSet[object]] = WeakSet()
 _conductor: Final[ContextVar[Conductor | None]] = ContextVar("reflow.livekit", default=None)
 
 
@@ -42,15 +45,31 @@ _conductor: Final[ContextVar[Conductor | None]] = ContextVar("reflow.livekit", d
 class Conductor:
     """Drives the run of a group, in the `on_enter` of its agent task."""
 
-    def __init__(self, group: AgentTask[TaskGroupResult], name: str, *, summarizes: bool) -> None:
-        """Begin; what is asked of it is set by the group."""
+    def __init__(
+        self,
+        group: AgentTask[TaskGroupResult],
+        name: str,
+        own_context: Callable[[], ChatContext],
+        *,
+        summarizes: bool,
+    ) -> None:
+        """Begin; what is asked of it is set by the group.
+
+        Args:
+            group: its agent task.
+            name: the group's, for messages.
+            own_context: gives its conversation as LiveKit keeps it.
+            summarizes: whether to put a summary in its place when the group is done.
+        """
+        self._own_context: Final = own_context
         self.group: Final = group
         self.prepare: Callable[[], Run]
-        self.own_context: Callable[[], ChatContext]
         self.finish: Callable[[TaskGroupResult | Exception], None]
         self.is_stored: bool
         self.history: Final = History()
         self.memory: Final = Memory()
+        self.turns: Final = Turns()
+        self.record: Final = Record(own_context)
         self.floor: Floor | None = None
         self.ending: TaskGroupResult | Exception | None = None
         self._name: Final = name
@@ -60,20 +79,8 @@ class Conductor:
         self._stopped: str | None = None
         # What someone has completed it with.
         self._given: TaskGroupResult | Exception | None = None
-        # The task of the step under way, and the last item of its context when it began.
-        self._task: tuple[AgentTask[object], str] | None = None
-        # What was said or called in steps, and isn't in the group's own context yet.
-        self._late: list[ChatItem] = []
         # Whether it is nested in a sensitive step.
         self._is_secret = False
-        # What the user said while no step had the floor, and nobody has answered.
-        self._heard: list[ChatMessage] = []
-        # The messages that were to be answered then, but may be drafts still.
-        self._drafts: set[str] = set()
-        # The last message that is no longer to be answered.
-        self._dealt_with = ""
-        # The steps that the model may answer, and nobody may see how.
-        self._secret: Collection[str] = ()
         # The group that was in the place of this one when the step around was interrupted.
         self._earlier: Conductor | None = None
         _conductors[group] = ref(self)
@@ -123,12 +130,16 @@ class Conductor:
         except Exception as error:  # noqa: BLE001 - raised to whoever awaits the group
             self._end(error)
             return
+        if self._given is not None:
+            # The one in its place before was completed from outside.
+            self._end(self._given)
+            return
         _conductor.set(self)
         self.floor = Floor(self, self.group, self.group.session)
         ending: TaskGroupResult | Exception | None = None
         try:
             with self.floor, self._scope:
-                self._deal_with_all()
+                self.turns.pass_over(self._own_context().items)
                 self._join(self.floor.around())
                 await self.run.drive()
                 result = make_result(self.run)
@@ -141,23 +152,34 @@ class Conductor:
         except Exception as error:  # noqa: BLE001 - raised to whoever awaits the group
             ending = error
         finally:
-            self._end(self._given or ending or self._stopped_error())
+            self._conclude(ending)
+
+    def _conclude(self, ending: TaskGroupResult | Exception | None) -> None:
+        # What someone completed it with counts, whatever came of its steps.
+        self._end(self._given or ending or self._stopped_error())
 
     def _go_on(self) -> None:
         """Prepare the run; where there was one in its place before, it goes on."""
         run, earlier = self.run, self._earlier
-        self._secret = {step.id for step in run.steps if step.sensitive and step.model_may_answer}
-        while earlier is not None and earlier.floor is None:
+        self.record.know(run.steps)
+        while earlier is not None and earlier.floor is None and earlier._given is None:
             # That one never had the floor.
             earlier = earlier._earlier
         self._earlier = None
         if earlier is None or self.is_stored:
+            return
+        if earlier._given is not None:
+            self._given = earlier._given
             return
         try:
             run.resume(earlier.run)
         except FlowChangedError:
             # Another group takes its place.
             return
+        except GoBackError:
+            # What was asked of this one comes too late: it is closed.
+            self._run = self.prepare()
+            self._run.resume(earlier.run)
         self.history.take_over(earlier.history)
         self.memory.take_over(earlier.memory)
         # What was summarized isn't summarized again.
@@ -167,7 +189,8 @@ class Conductor:
         """Begin as a part of the groups around it."""
         for outer in around[:1]:
             # Who has the next step answers; what is left then comes back.
-            self._heard = outer._heard
+            self.turns.waiting = outer.turns.waiting
+            self.record.hidden = outer.record.hidden
             visit = outer.run.visit
             self._is_secret = outer._is_secret or (visit is not None and visit.step.sensitive)
 
@@ -189,7 +212,7 @@ class Conductor:
         if not self._summarizes or self._is_secret:
             return
         try:
-            await summarize(self.group)
+            await summarize(self.group, {message.id for message in self.turns.waiting})
         except Exception as error:  # noqa: BLE001 - it destroys no result
             _log.exception("task group %r: its conversation can't be summarized", self._name)
             result._summary_failure = error
@@ -200,28 +223,36 @@ class Conductor:
         if floor is None or visit is None:
             raise FlowError("run_task: no step of the group is under way")
         self._check(task, visit)
+        if floor.is_lost():
+            await self._leave("another agent has taken over")
         if floor.is_closing():
             await self._leave("the session is closing")
+        if floor.holder is not self.group:
+            raise FlowError(
+                f"run_task in step {visit.step.id!r} of task group {self._name!r}: "
+                f"{floor.holder!r} has the floor. Call it where the step runs, one after the "
+                "other, not in a tool or `on_enter` of a task: a task is awaited there"
+            )
         runs = [self.run, *(outer.run for outer in floor.around())]
-        tools = partial(tools_of, runs, [tool.id for tool in floor.session.tools])
+        tools = partial(tools_of, runs, floor.session.tools)
         own = task.tools
-        await task.update_tools([*own, *tools({tool.id for tool in own})])
+        await task.update_tools([*own, *tools(own)])
         await task.update_chat_ctx(self._context_of(visit))
-        items = task.chat_ctx.items
         nested = _conductors.get(task, _no_conductor)()
         if nested is not None:
-            nested._earlier = self.memory.place(visit.step, nested)
+            nested._earlier = self.memory.place(visit, nested)
         awaiting = StepAwaiting(
             task,
             task.__await__(),
             floor,
             # The steps of a nested group share it.
-            heard=self._heard if nested is None else None,
+            heard=self.turns.waiting if nested is None else None,
             kept=task.chat_ctx.copy() if visit.step.sensitive else None,
+            hidden=self.record.hidden if visit.step.sensitive or self._is_secret else set(),
             tools=tools,
         )
         if not visit.step.sensitive:
-            self._task = cast("AgentTask[object]", task), items[-1].id if items else ""
+            self.record.begin(cast("AgentTask[object]", task), names_of(own))
         try:
             return await awaiting.result()
         except Exception:
@@ -231,19 +262,19 @@ class Conductor:
                 await self._leave("the session is closing")
             raise
         finally:
-            self._late = self._missing(self.own_context().items)
-            self._task = None
-            self._deal_with_all()
+            self.record.end()
+            self.turns.pass_over(self._own_context().items)
 
     def _check(self, task: AgentTask[T], visit: Visit[object]) -> None:
         place = f"step {visit.step.id!r} of task group {self._name!r}"
         if not isinstance(cast("object", task), AgentTask):
             raise FlowError(f"{place}: {task!r} is not an AgentTask")
-        if task.done():
+        if task in _run:
             raise FlowError(f"{place}: {task!r} was run before: make a new one for each visit")
+        _run.add(task)
 
     def _context_of(self, visit: Visit[object]) -> ChatContext:
-        heard = {message.id for message in self._heard}
+        heard = {message.id for message in self.turns.waiting}
         items: list[ChatItem] = self.group.chat_ctx.items
         if heard:
             items = [item for item in items if item.id not in heard]
@@ -256,66 +287,9 @@ class Conductor:
         # In a shielded section.
         raise self._stopped_error()
 
-    def hears(self, items: list[ChatItem]) -> bool:
-        """Say whether the user speaks while no step has the floor: the next one is to answer.
-
-        Args:
-            items: what the group's own agent is to answer. It may be a draft that LiveKit lets the
-                model answer before the user has ended the turn.
-        """
-        last = _last_message(items)
-        if last is None or last.role != "user" or last.id == self._dealt_with:
-            return False
-        self._drafts.add(last.id)
-        return True
-
-    def keep(self, message: ChatMessage) -> None:
-        """Keep what the user said, if the next step is to answer it."""
-        if message.id in self._drafts:
-            self._drafts.clear()
-            self._heard.append(message)
-            self._dealt_with = message.id
-
-    def _deal_with_all(self) -> None:
-        self._drafts.clear()
-        last = _last_message(self.own_context().items)
-        self._dealt_with = "" if last is None else last.id
-
-    def completed(self, context: ChatContext) -> ChatContext:
-        """Give the group's own context with what it lacks of what was said and called in its steps.
-
-        When a step's task hands back, LiveKit takes over what was said in it, but no calls; what it
-        is still saying or noting then, it never takes over. It reads the group's context from here.
-        """
-        if missing := self._missing(context.items):
-            context = ChatContext([*context.items])
-            context.insert(missing)
-        return Conversation(context.items)
-
-    def forget(self) -> None:
-        """The group's own context was replaced: nothing is to be added to it."""
-        self._late = []
-
-    def _missing(self, own: list[ChatItem]) -> list[ChatItem]:
-        found = self._late
-        if self._task is not None and self._task[0].done():
-            task, last = self._task
-            found = [*found, *said_since(task.chat_ctx.items, last, self._secret)]
-        if not found:
-            return []
-        # From the end: it doesn't matter how long the conversation was before.
-        began = min(item.created_at for item in found)
-        recent = itertools.takewhile(lambda item: item.created_at >= began, reversed(own))
-        known = {item.id for item in recent}
-        return [item for item in found if item.id not in known]
-
 
 def _no_conductor() -> None:
     """Stand for that of a task that is no group."""
-
-
-def _last_message(items: list[ChatItem]) -> ChatMessage | None:
-    return next((item for item in reversed(items) if item.type == "message"), None)
 
 
 async def run_task(task: AgentTask[T]) -> T:

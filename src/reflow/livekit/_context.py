@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final, Protocol, assert_never, cast, final
 
 from livekit.agents import ChatContext, ChatMessage
@@ -10,10 +9,10 @@ from typing_extensions import override
 
 from reflow import Reason, StepCompleted, StepsMadeStale
 
-if TYPE_CHECKING:
-    from collections.abc import Container
+from ._result import TaskGroupResult
 
-    from livekit.agents import ChatItem, FunctionCall
+if TYPE_CHECKING:
+    from livekit.agents import ChatItem
 
     from reflow import Event, Visit
 
@@ -88,7 +87,7 @@ class History:
         before = visit.get(step, _NONE)
         if before is _NONE:
             return why
-        if step.sensitive:
+        if step.sensitive or isinstance(before, TaskGroupResult):
             return f"{why} The user has answered it before."
         return f"{why} The answer before was: {before!r}"
 
@@ -104,42 +103,19 @@ def with_note(items: list[ChatItem], note: str | None) -> ChatContext:
     return Conversation([*items, *notes])
 
 
-def said_since(items: list[ChatItem], last: str, secret: Container[object]) -> list[ChatItem]:
+def said_since(items: list[ChatItem], last: str) -> list[ChatItem]:
     """Give what was said and called behind an item, oldest first; no instructions.
 
     Args:
-        items: of a step's task, oldest first.
-        last: the id of the item that was the last one when the task began.
-        secret: the ids of the steps that no call of the tool `answer` may be kept of.
+        items: of an agent, oldest first.
+        last: the id of the last item before; an empty text: there was none.
     """
     found: list[ChatItem] = []
-    concealed: set[str] = set()
     # From the end: it doesn't matter how long the conversation was before.
     for item in reversed(items):
         if item.id == last:
             break
-        if item.type == "function_call" and _answered(item) in secret:
-            concealed.add(item.call_id)
         is_said = item.type == "message" and item.role in {"user", "assistant"}
         if is_said or item.type in _CALLS:
             found.append(item)
-    if concealed:
-        found = [item for item in found if not _is_of(item, concealed)]
     return found[::-1]
-
-
-def _is_of(item: ChatItem, calls: Container[str]) -> bool:
-    if item.type == "function_call" or item.type == "function_call_output":
-        return item.call_id in calls
-    return False
-
-
-def _answered(call: FunctionCall) -> object:
-    """Give the id of the step that a call answers, if it does."""
-    if call.name != "answer":
-        return ""
-    try:
-        arguments: object = json.loads(call.arguments)
-    except ValueError:
-        return ""
-    return cast("dict[str, object]", arguments).get("step") if isinstance(arguments, dict) else ""

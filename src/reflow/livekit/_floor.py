@@ -12,7 +12,8 @@ from livekit.agents import AgentHandoff, AgentTask, ChatMessage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from livekit.agents import Agent, AgentSession, ConversationItemAddedEvent
+    from livekit.agents import Agent, AgentSession, ConversationItemAddedEvent, SpeechCreatedEvent
+    from livekit.agents.voice import SpeechHandle
 
     from ._conductor import Conductor
 
@@ -43,16 +44,21 @@ class Floor:
         # Who had the floor when the latest handoff was told.
         self._told: Agent = group
         self._nested: Final = _nested.setdefault(session, [])
+        # What an agent was asked to say last.
+        self.speech: SpeechHandle | None = None
+        self._spoke = self._listening()
 
     def __enter__(self) -> None:
         """Follow from now on."""
         self._nested.append(self)
         self.session.on("conversation_item_added", self._seen)
+        self.session.on("speech_created", self._spoke)
         self.session.on("close", self._seen_closed)
 
     def __exit__(self, *_: object) -> None:
         """Follow no more."""
         self.session.off("conversation_item_added", self._seen)
+        self.session.off("speech_created", self._spoke)
         self.session.off("close", self._seen_closed)
         self._nested.remove(self)
 
@@ -62,7 +68,7 @@ class Floor:
                 case AgentHandoff():
                     self._told = self.holder
                 case ChatMessage(role="user"):
-                    self.conductor.keep(event.item)
+                    self.conductor.turns.keep(event.item)
                 case _:
                     return
             self.changed()
@@ -70,6 +76,13 @@ class Floor:
         # LiveKit looks at it before each call, which otherwise costs more than all else here.
         vars(seen)["__signature__"] = _SIGNATURE
         return seen
+
+    def _listening(self) -> Callable[[SpeechCreatedEvent], None]:
+        def spoke(event: SpeechCreatedEvent) -> None:
+            self.speech = event.speech_handle
+
+        vars(spoke)["__signature__"] = _SIGNATURE
+        return spoke
 
     def _seen_closed(self, _: object) -> None:
         self.changed()

@@ -100,19 +100,20 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
         """
         super().__init__(instructions=_INSTRUCTIONS, chat_ctx=chat_ctx)
         observers = tuple(observers)
-        conductor = Conductor(self, flow.name, summarizes=summarize_chat_ctx)
+        conductor = Conductor(
+            self, flow.name, lambda: super(FlowTask, self).chat_ctx, summarizes=summarize_chat_ctx
+        )
         # Without deps, D is None.
         typed = cast("Flow[D]", flow)
         conductor.prepare = lambda: typed.prepare(
             cast("D", deps),
             return_exceptions=return_exceptions,
             on_completed=on_completed,
-            observers=[*observers, conductor.history, conductor.memory],
+            observers=[*observers, conductor.history, conductor.memory, conductor.record],
             journal=journal,
             key=key,
             on_change=on_change,
         )
-        conductor.own_context = lambda: super(FlowTask, self).chat_ctx
         conductor.finish = super().complete
         conductor.is_stored = journal is not None
         self._conductor: Final = conductor
@@ -145,6 +146,8 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
     def complete(self, result: TaskGroupResult | Exception) -> None:
         """End the task at once, with this instead of what it would give; see `AgentTask.complete`.
 
+        It is `done()` when the step under way was left.
+
         Args:
             result: the result, or what whoever awaits the task gets raised.
 
@@ -175,7 +178,7 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
     @override
     def chat_ctx(self) -> ChatContext:
         """The conversation so far, with the function calls of its steps."""
-        return self._conductor.completed(super().chat_ctx)
+        return self._conductor.record.completed(super().chat_ctx)
 
     @override
     async def update_chat_ctx(
@@ -185,7 +188,7 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
         await super().update_chat_ctx(
             chat_ctx, exclude_invalid_function_calls=exclude_invalid_function_calls
         )
-        self._conductor.forget()
+        self._conductor.record.forget()
 
     @override
     async def on_enter(self) -> None:
@@ -205,7 +208,7 @@ class FlowTask(AgentTask[TaskGroupResult], Generic[D]):
 
         What the program itself asks for, such as a word of thanks in a callback, is said.
         """
-        if self._conductor.hears(chat_ctx.items):
+        if self._conductor.turns.are_for_a_step(chat_ctx.items):
             return _silence()
         return super().llm_node(chat_ctx, tools, model_settings)
 

@@ -44,7 +44,8 @@ class TaskCompletedEvent:
     agent_task: AgentTask[object]
     """The task that gave the result; of a step that is a plain function: the group."""
     task_id: str
-    result: object
+    # It may be that of a sensitive step.
+    result: object = attrs.field(repr=False)
 
 
 class TaskGroup(FlowTask[None]):
@@ -203,7 +204,7 @@ class TaskGroup(FlowTask[None]):
         if inspect.iscoroutinefunction(task_factory):
             function = cast("Callable[[Visit[None]], Awaitable[T]]", task_factory)
         else:
-            function = self._asking(cast("Callable[[], AgentTask[T]]", task_factory), id)
+            function = self._asking(task_factory, id)
             if model_may_answer and function.__annotations__["return"] is object:
                 raise FlowError(
                     f"step {id!r}: model_may_answer=True needs the type of its result; annotate "
@@ -225,15 +226,39 @@ class TaskGroup(FlowTask[None]):
         return declare(function)
 
     def _asking(
-        self, task_factory: Callable[[], AgentTask[T]], id: str
+        self,
+        task_factory: Callable[[], AgentTask[T]] | Callable[[Visit[None]], Awaitable[T]],
+        id: str,
     ) -> Callable[[Visit[None]], Awaitable[T]]:
-        async def ask(_: Visit[None]) -> T:
-            task = task_factory()
+        takes_visit = _takes_visit(task_factory)
+
+        async def ask(visit: Visit[None]) -> T:
+            if takes_visit:
+                made = cast("Callable[[Visit[None]], Awaitable[T]]", task_factory)(visit)
+                if not isinstance(made, AgentTask):
+                    return await made
+                task = cast("AgentTask[T]", made)
+            else:
+                task = cast("Callable[[], AgentTask[T]]", task_factory)()
             self._tasks[id] = cast("AgentTask[object]", task)
             return await run_task(task)
 
         ask.__annotations__["return"] = _result_type(task_factory)
         return ask
+
+
+def _takes_visit(task_factory: Callable[[], object] | Callable[[Visit[None]], object]) -> bool:
+    """Say whether a factory takes the visit: whether there is something that it must be given."""
+    try:
+        parameters = inspect.signature(task_factory).parameters.values()
+    except ValueError:
+        # It is written in another language.
+        return False
+    return any(
+        parameter.default is parameter.empty
+        and parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}
+        for parameter in parameters
+    )
 
 
 def _result_type(made_by: object) -> object:

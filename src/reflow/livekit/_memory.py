@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, final
 
 from reflow import (
@@ -14,7 +15,9 @@ from reflow import (
 )
 
 if TYPE_CHECKING:
-    from reflow import AnyStep, Event
+    from collections.abc import Container
+
+    from reflow import Event, Visit
 
     from ._conductor import Conductor
 
@@ -29,7 +32,8 @@ class Memory:
 
     def __init__(self) -> None:
         """Know of none."""
-        self._groups: Final[dict[str, tuple[AnyStep, list[Conductor]]]] = {}
+        # By step: what it is based on, and its groups.
+        self._groups: Final[dict[str, tuple[Container[str], list[Conductor]]]] = {}
         # How many the visit under way has begun.
         self._begun = 0
 
@@ -49,13 +53,16 @@ class Memory:
                 pass
 
     def _forget_dependents(self, changed: str) -> None:
-        for step, _ in [*self._groups.values()]:
-            if step.always_ask or any(needed.id == changed for needed in step.depends_on):
-                del self._groups[step.id]
+        for step, (needed, _) in [*self._groups.items()]:
+            if changed in needed:
+                del self._groups[step]
 
-    def place(self, step: AnyStep, group: Conductor) -> Conductor | None:
+    def place(self, visit: Visit[object], group: Conductor) -> Conductor | None:
         """Put a group in the next place of the visit under way; give the one that was there."""
-        _, groups = self._groups.setdefault(step.id, (step, []))
+        step = visit.step
+        before = takewhile(lambda other: other is not step, visit.run.steps)
+        needed = {other.id for other in (before if step.always_ask else step.depends_on)}
+        _, groups = self._groups.setdefault(step.id, (needed, []))
         earlier = groups[self._begun] if self._begun < len(groups) else None
         groups[self._begun : self._begun + 1] = [group]
         self._begun += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from livekit.agents import ToolError, function_tool
-from livekit.agents.llm import ToolFlag
+from livekit.agents.llm import ToolFlag, Toolset
 
 from reflow import ToolCallError
 
@@ -24,17 +24,15 @@ _OUT_OF_SCOPE: Final = (
 )
 
 
-def tools_of(
-    runs: Sequence[Run], of_session: Iterable[str], of_agent: Iterable[str]
-) -> list[llm.Tool]:
+def tools_of(runs: Sequence[Run], *others: Sequence[llm.Tool | llm.Toolset]) -> list[llm.Tool]:
     """Give the tools of a run, and what of those of the runs around it can be named as well.
 
     Args:
         runs: the run, and those that it is nested in, the nearest first.
-        of_session: the names of the session's own tools.
-        of_agent: those of the agent's own; what is named like one of them gets another name.
+        others: the tools of the session and of the agent; what is named like one of them gets
+            another name.
     """
-    taken = {*of_session, *of_agent}
+    taken = {name for tools in others for name in names_of(tools)}
     (own, *_) = made = [{tool.name: tool for tool in run.tools()} for run in runs]
     tools: list[llm.Tool] = []
     # By the name that the model uses: whose step it is, and its id there.
@@ -53,8 +51,16 @@ def tools_of(
         go_back = [tools_there["go_back"] for tools_there in made]
         name = _free("out_of_scope", taken)
         tools.append(_out_of_scope(name, runs, go_back, targets, lines))
-    others = (tool for tool in own.values() if tool.name != "go_back")
-    return [*tools, *(_passed_on(tool, _free(tool.name, taken)) for tool in others)]
+    passed_on = (tool for tool in own.values() if tool.name != "go_back")
+    return [*tools, *(_passed_on(tool, _free(tool.name, taken)) for tool in passed_on)]
+
+
+def names_of(tools: Sequence[llm.Tool | llm.Toolset]) -> set[str]:
+    """Give the names that a model knows these tools by."""
+    names: set[str] = set()
+    for tool in tools:
+        names |= names_of(tool.tools) if isinstance(tool, Toolset) else {tool.id}
+    return names
 
 
 def _free(name: str, taken: Container[str]) -> str:

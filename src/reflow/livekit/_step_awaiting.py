@@ -13,7 +13,7 @@ from typing_extensions import override
 from ._awaiting import GLANCE, Awaiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Sequence
 
     from livekit.agents import Agent, ChatContext, ChatMessage, llm
 
@@ -39,7 +39,8 @@ class StepAwaiting(Awaiting[T]):
         *,
         heard: list[ChatMessage] | None,
         kept: ChatContext | None,
-        tools: Callable[[Iterable[str]], list[llm.Tool]],
+        hidden: set[str],
+        tools: Callable[[Sequence[llm.Tool | llm.Toolset]], list[llm.Tool]],
     ) -> None:
         """Begin.
 
@@ -50,17 +51,18 @@ class StepAwaiting(Awaiting[T]):
             heard: what the user said before the task had the floor; what it answers is taken out.
                 None: somebody nested in it does that.
             kept: all that may stay of the conversation; None: what is said stays, too.
+            hidden: takes the ids of what it answers.
             tools: makes the tools to go back, for an agent that has such names already.
         """
         super().__init__(task, awaitable)
         self._floor: Final = floor
         self._heard: Final = heard
         self._kept: Final = kept
+        self._hidden: Final = hidden
         self._tools: Final = tools
         self._lent: Final[WeakKeyDictionary[Agent, bool]] = WeakKeyDictionary()
         self._has_entered = False
         self._has_nested = False
-        self._is_answering = False
         if heard is not None:
             # Not only if there is something: the user may be speaking right now.
             self._watch_entry()
@@ -89,23 +91,29 @@ class StepAwaiting(Awaiting[T]):
             has_tools = await self._lend_tools(self._floor.holder)
             # LiveKit's own group has none: it only passes the floor on.
             if has_tools and not self._floor.is_passing():
-                self._answer()
+                await self._answer()
         elif self._has_entered and self._floor.holder is self.task and not self.task.done():
-            self._answer()
+            await self._answer()
 
-    def _answer(self) -> None:
+    async def _answer(self) -> None:
         """Let whoever has the floor answer what the user said before, one turn after the other."""
-        if not self._heard or self._is_answering or self._floor.is_closing():
+        floor = self._floor
+        if not self._heard or floor.is_closing():
             return
-        # Said now, behind all that is known.
-        said = self._heard.pop(0).model_copy(update={"created_at": time.time()})
+        if floor.speech is not None and not floor.speech.done():
+            # It may end the task: then it isn't the one to answer.
+            floor.speech.add_done_callback(self._has_spoken)
+            return
+        said = self._heard.pop(0)
+        self._hidden.add(said.id)
+        # Behind all that is known. It was told to whoever listens when the user said it.
+        context = floor.holder.chat_ctx.copy()
+        context.insert(said.model_copy(update={"created_at": time.time()}))
+        await floor.holder.update_chat_ctx(context)
         # Its own turn, so that all tools are offered: on entry, some aren't.
-        speech = self._floor.session.generate_reply(user_input=said)
-        speech.add_done_callback(self._answered)
-        self._is_answering = True
+        floor.session.generate_reply().add_done_callback(self._has_spoken)
 
-    def _answered(self, _: object) -> None:
-        self._is_answering = False
+    def _has_spoken(self, _: object) -> None:
         self._floor.changed()
 
     async def _lend_tools(self, nested: Agent) -> bool:
@@ -113,7 +121,7 @@ class StepAwaiting(Awaiting[T]):
         if nested not in self._lent:
             own = nested.tools
             self._lent[nested] = bool(own)
-            await nested.update_tools([*own, *self._tools({tool.id for tool in own})])
+            await nested.update_tools([*own, *self._tools(own)])
         return self._lent[nested]
 
     def _interrupt(self) -> None:

@@ -10,6 +10,8 @@ from livekit.agents.llm import LLM, ChatContext
 from reflow import ReflowError
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from livekit.agents import Agent, ChatItem
 
 _PROMPT: Final = """\
@@ -20,15 +22,23 @@ out greetings, small talk, and how things were found out. Be brief, and add noth
 Each line is one entry, in JSON: what somebody said, the call of a function, or what it returned."""
 
 
-async def summarize(group: Agent) -> None:
+async def summarize(group: Agent, keep: Container[str]) -> None:
     """Replace what was said in a group by a summary of it.
+
+    Args:
+        group: its agent.
+        keep: the ids of what stays as it is.
 
     Raises:
         Exception: what the model raised; nothing has changed.
     """
     context = group.chat_ctx
-    lines = [line for item in context.items if (line := _line(item)) is not None]
-    if not lines:
+    told = {
+        item.id: line
+        for item in context.items
+        if item.id not in keep and (line := _line(item)) is not None
+    }
+    if not told:
         return
     model = group.session.llm
     if not isinstance(model, LLM):
@@ -37,13 +47,12 @@ async def summarize(group: Agent) -> None:
         )
     asked = ChatContext.empty()
     asked.add_message(role="system", content=_PROMPT)
-    asked.add_message(role="user", content="\n".join(lines))
+    asked.add_message(role="user", content="\n".join(told.values()))
     async with model.chat(chat_ctx=asked) as stream:
         summary = (await stream.collect()).text.strip()
     if not summary:
         return
     # What was said while the model was at it is in no summary.
-    told = {item.id for item in context.items if _line(item) is not None}
     kept = ChatContext([item for item in group.chat_ctx.items if item.id not in told])
     kept.add_message(
         role="assistant",

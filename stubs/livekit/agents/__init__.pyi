@@ -27,6 +27,9 @@ class FlushSentinel: ...
 class ConversationItemAddedEvent:
     item: ChatMessage | AgentHandoff
 
+class SpeechCreatedEvent:
+    speech_handle: SpeechHandle
+
 class AgentSession(Generic[_Userdata]):
     @property
     def current_agent(self) -> Agent: ...
@@ -41,6 +44,12 @@ class AgentSession(Generic[_Userdata]):
         callback: Callable[[ConversationItemAddedEvent], None],
     ) -> object: ...
     @overload
+    def on(
+        self,
+        event: Literal["speech_created"],
+        callback: Callable[[SpeechCreatedEvent], None],
+    ) -> object: ...
+    @overload
     def on(self, event: Literal["close"], callback: Callable[[object], None]) -> object: ...
     @overload
     def off(
@@ -49,10 +58,14 @@ class AgentSession(Generic[_Userdata]):
         callback: Callable[[ConversationItemAddedEvent], None],
     ) -> None: ...
     @overload
+    def off(
+        self,
+        event: Literal["speech_created"],
+        callback: Callable[[SpeechCreatedEvent], None],
+    ) -> None: ...
+    @overload
     def off(self, event: Literal["close"], callback: Callable[[object], None]) -> None: ...
-    def generate_reply(
-        self, *, user_input: NotGivenOr[str | ChatMessage] = ...
-    ) -> SpeechHandle: ...
+    def generate_reply(self) -> SpeechHandle: ...
     async def wait_for_idle(self) -> object: ...
 
 class Agent:
