@@ -64,6 +64,8 @@ async def groups() -> None:
     assert_type(name, Step[str])
     assert_type(age, Step[int])
     assert_type(size, Step[float])
+    older = group.step(lambda visit: AgeTask(visit[age]), id="older", description="an age")
+    assert_type(older, Step[int])
     group = assert_type(group.add(NameTask, id="b", description="b"), TaskGroup)
     group.go_back(name, "age")
     result = await group

@@ -237,7 +237,7 @@ class TaskGroup(FlowTask[None]):
                 made = cast("Callable[[Visit[None]], Awaitable[T]]", task_factory)(visit)
                 if not isinstance(made, AgentTask):
                     return await made
-                task = cast("AgentTask[T]", made)
+                task: AgentTask[T] = made
             else:
                 task = cast("Callable[[], AgentTask[T]]", task_factory)()
             self._tasks[id] = cast("AgentTask[object]", task)
