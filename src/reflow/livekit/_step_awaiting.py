@@ -83,10 +83,9 @@ class StepAwaiting(Awaiting[T]):
     @override
     async def go_on(self) -> None:
         self._has_nested = self._has_nested or not self._floor.is_at(self.task)
-        if self.is_cancelled or self._floor.is_lost():
-            self._interrupt()
-        elif self._has_nested and self._floor.is_forgotten(self.task):
-            self.task.cancel()
+        is_forgotten = self._has_nested and self._floor.is_forgotten(self.task)
+        if self.is_cancelled or self._floor.is_lost() or is_forgotten:
+            self._interrupt(is_forgotten=is_forgotten)
         elif not self._floor.is_at(self.task) and self._floor.inside() is None:
             has_tools = await self._lend_tools(self._floor.holder)
             # LiveKit's own group has none: it only passes the floor on.
@@ -124,11 +123,12 @@ class StepAwaiting(Awaiting[T]):
             await nested.update_tools([*own, *self._tools(own)])
         return self._lent[nested]
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, *, is_forgotten: bool) -> None:
         # From the inside out: whoever is nested hands back first.
-        if (inside := self._floor.inside()) is not None:
+        inside = self._floor.inside()
+        if inside is not None and not is_forgotten:
             inside.stop("the step that it is part of was interrupted")
-        elif self._floor.is_at(self.task) or self._floor.is_lost():
+        elif is_forgotten or self._floor.is_at(self.task) or self._floor.is_lost():
             self.task.cancel()
         else:
             holder = self._floor.holder
