@@ -89,7 +89,13 @@ async def test_a_odd_step_in_answer() -> None:
             """Answer."""
             return "ok"
 
-    async with conversation(lambda: group_of("a", "b").add(lambda: Own("c"), id="c", description="c").add(lambda: Ask("d"), id="d", description="d")) as talk:
+    async with conversation(
+        lambda: (
+            group_of("a", "b")
+            .add(lambda: Own("c"), id="c", description="c")
+            .add(lambda: Ask("d"), id="d", description="d")
+        )
+    ) as talk:
         await talk.say("record 1")
         await talk.say("record 2")
         await talk.at("c")
@@ -619,7 +625,11 @@ async def test_f_complete_from_inside(where: str) -> None:
             group.step(function, id="f", description="f")
         if where == "nested":
             inner = TaskGroup(summarize_chat_ctx=False)
-            group.add(lambda: inner.add(lambda: Own("b"), id="b", description="b"), id="i", description="i")
+            group.add(
+                lambda: inner.add(lambda: Own("b"), id="b", description="b"),
+                id="i",
+                description="i",
+            )
         else:
             group.add(lambda: Own("b"), id="b", description="b")
         groups.append(group)
@@ -650,7 +660,9 @@ async def test_g_update_chat_ctx_by_the_step() -> None:
             await super().on_enter()
 
     group = group_of("a", "b")
-    group.add(lambda: Cuts("c"), id="c", description="c").add(lambda: Ask("d"), id="d", description="d")
+    group.add(lambda: Cuts("c"), id="c", description="c").add(
+        lambda: Ask("d"), id="d", description="d"
+    )
     async with conversation(lambda: group) as talk:
         await talk.say("record 1")
         await talk.at("b")
@@ -721,7 +733,9 @@ async def test_g_hooks_that_raise(where: str) -> None:
                 raise ValueError("bad")
 
     group = group_of("a")
-    group.add(lambda: Bad("b"), id="b", description="b").add(lambda: Ask("c"), id="c", description="c")
+    group.add(lambda: Bad("b"), id="b", description="b").add(
+        lambda: Ask("c"), id="c", description="c"
+    )
     async with conversation(lambda: group) as talk:
         for name in "abc":
             await talk.at(name)
@@ -798,6 +812,7 @@ async def test_g_own_model() -> None:
 
 async def test_g_no_interruptions_and_a_request() -> None:
     """A tool that disallows interruptions beside a request: nothing hangs, both count."""
+
     class Own(Ask):
         @function_tool
         async def pay(self, context: RunContext) -> str:
@@ -865,7 +880,9 @@ async def test_i_callback_after_a_sensitive_step() -> None:
     began, release, wait = slow_after("card")
     group = group_of(on_task_completed=wait)
     group.step(lambda: Ask("card"), id="card", description="card", sensitive=True)
-    group.add(lambda: Ask("c"), id="c", description="c").add(lambda: Ask("d"), id="d", description="d")
+    group.add(lambda: Ask("c"), id="c", description="c").add(
+        lambda: Ask("d"), id="d", description="d"
+    )
     async with conversation(lambda: group) as talk:
         first = talk.session.run(user_input="record 4242")
         await began.wait()
@@ -977,7 +994,11 @@ async def test_i_a_native_group_as_a_step() -> None:
             made.add(lambda name=name: Ask(name), id=name, description=name)
         return made
 
-    group = group_of("a").add(native, id="n", description="n").add(lambda: Ask("d"), id="d", description="d")
+    group = (
+        group_of("a")
+        .add(native, id="n", description="n")
+        .add(lambda: Ask("d"), id="d", description="d")
+    )
     async with conversation(lambda: group) as talk:
         await talk.say("record 1")
         await talk.at("b")
@@ -1217,7 +1238,7 @@ async def test_j_summary_of_nested_groups() -> None:
             await talk.say(f"record {name}")
         await talk.outcome()
         said = [m.text_content for m in talk.parent.chat_ctx.messages()]
-        assert [t for t in said if "summary" in str(t)] , said
+        assert [t for t in said if "summary" in str(t)], said
         assert len([t for t in said if t and "look_up" in t]) == 0, said
 
 
@@ -1233,7 +1254,9 @@ async def test_k_a_secret_answer_in_a_step_that_preserves_calls() -> None:
 
     class Keeps(Ask):
         def __init__(self, what: str) -> None:
-            AgentTask.__init__(self, instructions="ask for the a", preserve_function_call_history=True)
+            AgentTask.__init__(
+                self, instructions="ask for the a", preserve_function_call_history=True
+            )
             self.what, self.speaks, self.entered = what, True, asyncio.Event()
 
     class Card(AgentTask[str]):
