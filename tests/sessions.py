@@ -28,10 +28,16 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class Call:
-    """A tool call of the model."""
+    """A tool call of the model; with arguments that are a text, malformed ones."""
 
     name: str
-    arguments: dict[str, object] = attrs.field(factory=dict)
+    arguments: dict[str, object] | str = attrs.field(factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The arguments, as models write them."""
+        given = self.arguments
+        return given if isinstance(given, str) else json.dumps(given)
 
 
 @attrs.frozen
@@ -136,7 +142,7 @@ class _Stream(llm.LLMStream):
             tool_calls=[
                 llm.FunctionToolCall(
                     name=call.name,
-                    arguments=json.dumps(call.arguments),
+                    arguments=call.text,
                     call_id=f"call_{next(model.ids)}",
                 )
                 for call in calls

@@ -52,6 +52,43 @@ def group_of(
     return group
 
 
+def ask_card() -> Ask:
+    """Make the task of a sensitive step."""
+    return Ask("card")
+
+
+def with_card(
+    *,
+    first: Callable[[], Ask] | None = None,
+    model_may_answer: bool = False,
+    return_exceptions: bool = False,
+    on_task_completed: OnTaskCompleted | None = None,
+) -> TaskGroup:
+    """Make a group with a step, a sensitive one that asks for a card, and a step.
+
+    Args:
+        first: makes the task of the first step.
+        model_may_answer: whether the model may answer the sensitive one.
+        return_exceptions: see `TaskGroup`.
+        on_task_completed: see `TaskGroup`.
+    """
+    group = group_of(return_exceptions=return_exceptions, on_task_completed=on_task_completed)
+    group.add(first or asking("a"), id="a", description="a")
+    group.step(
+        ask_card,
+        id="card",
+        description="the card",
+        sensitive=True,
+        model_may_answer=model_may_answer,
+    )
+    return group.add(asking("b"), id="b", description="b")
+
+
+def said_by_user(agent: Agent) -> list[str | None]:
+    """Give what the user said, as it stands in an agent's context."""
+    return [message.text_content for message in agent.chat_ctx.messages() if message.role == "user"]
+
+
 def texts(*agents: Agent) -> str:
     """Give all that the contexts of agents hold, as one text."""
     return str([item.model_dump() for agent in agents for item in agent.chat_ctx.items])

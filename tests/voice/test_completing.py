@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from livekit.agents import Agent
+from livekit.agents import Agent, function_tool
 from sessions import Ask, conversation
 from typing_extensions import override
-from voice_groups import Slow, answer, group_of, results
+from voice_groups import Slow, answer, asked, go_back, group_of, results
 
-from reflow.livekit import GroupStoppedError, TaskGroup, TaskGroupResult
+from reflow.livekit import GroupStoppedError, TaskGroup, TaskGroupResult, run_task
 
 if TYPE_CHECKING:
     from livekit.agents import RunResult
+
+    from reflow import Visit
+    from reflow.livekit import TaskCompletedEvent
 
 pytestmark = pytest.mark.anyio
 
@@ -169,3 +172,73 @@ async def test_after_another_agent_has_taken_over(*, in_tool: bool) -> None:
         group.complete(given)
         assert await talk.outcome() is given
         assert talk.session.current_agent is other
+
+
+@pytest.mark.parametrize("where", ["tool", "callback", "function", "nested", "entry"])
+async def test_from_inside(where: str) -> None:
+    """Wherever it is called in the group, the floor is back with the parent then."""
+
+    class Own(Ask):
+        @function_tool
+        async def finish(self) -> str:
+            """Finish."""
+            end("tool", "nested")
+            return "finished"
+
+        @override
+        async def on_enter(self) -> None:
+            end("entry")
+            await super().on_enter()
+
+    async def tell(_: TaskCompletedEvent) -> None:
+        end("callback")
+
+    async def function(_: Visit[None]) -> None:
+        end("function")
+
+    def end(*here: str) -> None:
+        if where in here:
+            group.complete(ValueError("mine"))
+
+    def own() -> Ask:
+        return Own("b")
+
+    group = group_of("a", on_task_completed=tell)
+    group.step(function, id="f", description="f")
+    if where == "nested":
+        group.add(lambda: group_of().add(own, id="b", description="b"), id="i", description="i")
+    else:
+        group.add(own, id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await talk.at("a")
+        await talk.tries_to_say("record 1")
+        if where in {"tool", "nested"}:
+            await talk.at("b")
+            await talk.tries_to_say("finish")
+        with pytest.raises(ValueError, match="mine"):
+            await talk.outcome()
+        await talk.session.wait_for_idle()
+        assert talk.session.current_agent is talk.parent
+
+
+async def test_a_nested_group_whose_step_resumes() -> None:
+    """It is complete: nothing of it is asked again."""
+    given = await some_result()
+    inner = list[TaskGroup]()
+
+    async def two(_: Visit[None]) -> str:
+        inner.append(group_of("b"))
+        found = await run_task(inner[-1])
+        assert found is given
+        return await run_task(Ask("c"))
+
+    group = group_of("a")
+    group.step(two, id="two", description="two")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"))
+        await talk.at("b")
+        inner[0].complete(given)
+        await go_back(talk, "c", "a")
+        await answer(talk, ("a", "2"), ("c", "3"))
+        assert results(await talk.outcome()) == {"a": "2", "two": "3"}
+        assert asked(talk) == [*"abcac"]

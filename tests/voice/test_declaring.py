@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import attrs
 import pytest
 from livekit.agents import AgentTask
 from sessions import Ask, Call, Reply, Turn, conversation, obedient
 from voice_groups import answer, asking, group_of, results
 
-from reflow import FlowError, GoBackError, MemoryJournal
+from reflow import FlowError, GoBackError, MemoryJournal, Visit
 from reflow.livekit import TaskGroup
 
 pytestmark = pytest.mark.anyio
@@ -117,3 +119,59 @@ async def test_an_answer_of_the_model_has_the_type_of_the_step() -> None:
         await talk.say("basic")
         result = await talk.outcome()
     assert result[plan] == Plan("basic")
+
+
+async def test_a_factory_that_takes_the_visit() -> None:
+    """It may look at it before it makes the task."""
+
+    def ask(visit: Visit[None]) -> Ask:
+        return Ask(f"{visit.step.id} {visit.number}")
+
+    group = group_of("a")
+    group.step(ask, id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"), ("b 1", "2"))
+        assert results(await talk.outcome()) == {"a": "1", "b": "2"}
+
+
+async def test_an_object_that_is_called() -> None:
+    """It is an async function like any other, if calling it is."""
+
+    class Price:
+        async def __call__(self, visit: Visit[None]) -> int:
+            return visit.number
+
+    group = group_of("a")
+    price = group.step(Price(), id="price", description="the price")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"))
+        result = await talk.outcome()
+    assert result[price] == 1
+
+
+async def test_a_factory_of_unknown_parameters() -> None:
+    """What isn't written in Python may not say what it takes: it is given nothing."""
+    group = TaskGroup(summarize_chat_ctx=False)
+    group.add(partial(next, iter([Ask("a")])), id="a", description="a")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"))
+        assert results(await talk.outcome()) == {"a": "1"}
+
+
+@pytest.mark.parametrize("first", [False, True])
+async def test_a_task_that_is_done_when_made(*, first: bool) -> None:
+    """Whoever makes it knows the answer: that counts."""
+
+    def known() -> Ask:
+        task = Ask("b", speaks=False)
+        task.complete("known")
+        return task
+
+    group = group_of(*("a" * (not first)))
+    group.add(known, id="b", description="b").add(asking("c"), id="c", description="c")
+    async with conversation(lambda: group) as talk:
+        if not first:
+            await answer(talk, ("a", "1"))
+        await answer(talk, ("c", "3"))
+        found = results(await talk.outcome())
+    assert (found["b"], found["c"]) == ("known", "3")

@@ -299,3 +299,25 @@ async def test_cancelled_twice(by: str) -> None:
         with pytest.raises((GroupStoppedError, TimeoutError, RuntimeError)):
             await talk.outcome()
         assert ending.group.done()
+
+
+async def test_another_agent_takes_over_during_a_shielded_function() -> None:
+    """The task that it would ask next has nobody to ask: the group ends, that agent goes on."""
+
+    async def ask(_: Visit[None]) -> str:
+        with anyio.CancelScope(shield=True):
+            talk.session.update_agent(other)
+            while talk.session.current_agent is not other:
+                await checkpoint()
+            return await run_task(Ask("b"))
+        raise AssertionError
+
+    other = Agent(instructions="the other")
+    group = group_of("a")
+    group.step(ask, id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await talk.at("a")
+        await talk.tries_to_say("record 1")
+        with pytest.raises(GroupStoppedError, match="another agent"):
+            await talk.outcome()
+        assert talk.session.current_agent is other

@@ -9,6 +9,7 @@ import pytest
 from anyio.lowlevel import checkpoint
 from livekit.agents import ToolError, function_tool, llm
 from sessions import Ask, Call, Reply, Turn, Wait, conversation, obedient
+from typing_extensions import override
 from voice_groups import answer, asked, asking, go_back, group_of, results, texts
 
 from reflow import FlowError, Visit
@@ -175,6 +176,22 @@ async def test_run_task_in_a_tool_of_a_step() -> None:
         await answer(talk, ("b", "2"))
         assert results(await talk.outcome()) == {"a": "1", "b": "2"}
         assert "refused" in texts(group)
+
+
+async def test_run_task_as_a_task_gets_the_floor() -> None:
+    """The step's task has the floor then: it says which step, and what to do; the step goes on."""
+
+    class Outer(Ask):
+        @override
+        async def on_enter(self) -> None:
+            with pytest.raises(FlowError, match=r"run_task in step 'b' of .* has the floor"):
+                await run_task(Ask("inner"))
+            await super().on_enter()
+
+    group = group_of("a").add(lambda: Outer("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"), ("b", "2"))
+        assert results(await talk.outcome()) == {"a": "1", "b": "2"}
 
 
 async def test_run_task_in_a_child_task_of_a_step() -> None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from livekit.agents import AgentTask, FunctionCall, FunctionCallOutput
 from sessions import Ask, Call, Reply, Turn, conversation, obedient
-from voice_groups import TalkingModel, answer, asking, go_back, group_of, texts
+from voice_groups import (
+    TalkingModel,
+    answer,
+    ask_card,
+    asking,
+    go_back,
+    group_of,
+    texts,
+    with_card,
+)
 
 from reflow.livekit import TaskGroup, run_task
 
@@ -19,24 +28,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 NUMBER = "sesame"
-
-
-def with_card(*, model_may_answer: bool = False, return_exceptions: bool = False) -> TaskGroup:
-    """Make a group with a step, a sensitive one that asks for a card, and a step."""
-    group = group_of("a", return_exceptions=return_exceptions)
-    group.step(
-        ask_card,
-        id="card",
-        description="the card",
-        sensitive=True,
-        model_may_answer=model_may_answer,
-    )
-    return group.add(asking("b"), id="b", description="b")
-
-
-def ask_card() -> Ask:
-    """Make the task of the sensitive step."""
-    return Ask("card")
 
 
 async def test_what_is_said_stays_there(caplog: pytest.LogCaptureFixture) -> None:

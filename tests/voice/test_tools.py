@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
-from livekit.agents import RunResult, ToolError, function_tool, llm
+from livekit.agents import RunContext, RunResult, ToolError, function_tool, llm
 from sessions import Ask, Call, Reply, Turn, conversation, obedient
 from voice_groups import Slow, answer, asked, asking, group_of, results, texts
 
@@ -199,3 +201,43 @@ async def test_a_tool_that_is_called_late() -> None:
         await first
         await answer(talk, ("a", "3"), ("c", "4"))
         assert results(await talk.outcome()) == {"a": "3", "b": "2", "c": "4"}
+
+
+async def test_a_toolset_with_our_names() -> None:
+    """Its tools have names as well."""
+    tools: list[llm.Tool | llm.Toolset] = [llm.Toolset(id="theirs", tools=[*THEIRS])]
+    async with conversation(lambda: group_of("a", "b"), tools=tools) as talk:
+        await answer(talk, ("a", "1"))
+        await talk.at("b")
+        await talk.say("hello")
+        assert {*OURS, "out_of_scope_in_group"} <= {*talk.model.turns[-1].tools}
+        await answer(talk, ("b", "2"))
+        assert results(await talk.outcome()) == {"a": "1", "b": "2"}
+
+
+async def test_a_tool_that_must_not_be_interrupted() -> None:
+    """It ends, and stays in the history, when the model goes back in the same turn."""
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    class Pays(Ask):
+        @function_tool
+        async def pay(self, context: RunContext[None]) -> str:
+            """Pay."""
+            context.disallow_interruptions()
+            begun.set()
+            await release.wait()
+            return "paid"
+
+    group = group_of("a").add(lambda: Pays("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"))
+        await talk.at("b")
+        said: RunResult[None] = talk.session.run(user_input="pay and back a")
+        await begun.wait()
+        release.set()
+        await said
+        await answer(talk, ("a", "2"))
+        await talk.at("b")
+        assert "paid" in texts(group)
+        await answer(talk, ("b", "3"))
+        assert results(await talk.outcome()) == {"a": "2", "b": "3"}

@@ -191,6 +191,7 @@ class Conductor:
             # Who has the next step answers; what is left then comes back.
             self.turns.waiting = outer.turns.waiting
             self.record.hidden = outer.record.hidden
+            self.record.answered = outer.record.answered
             visit = outer.run.visit
             self._is_secret = outer._is_secret or (visit is not None and visit.step.sensitive)
 
@@ -241,6 +242,7 @@ class Conductor:
         nested = _conductors.get(task, _no_conductor)()
         if nested is not None:
             nested._earlier = self.memory.place(visit, nested)
+        is_secret = visit.step.sensitive or self._is_secret
         awaiting = StepAwaiting(
             task,
             task.__await__(),
@@ -248,7 +250,7 @@ class Conductor:
             # The steps of a nested group share it.
             heard=self.turns.waiting if nested is None else None,
             kept=task.chat_ctx.copy() if visit.step.sensitive else None,
-            hidden=self.record.hidden if visit.step.sensitive or self._is_secret else set(),
+            hidden=self.record.hidden if is_secret else self.record.answered,
             tools=tools,
         )
         if not visit.step.sensitive:

@@ -50,6 +50,9 @@ class Record:
         self._task: tuple[AgentTask[object], str] | None = None
         # What may not be seen, by its id; shared with the groups around.
         self.hidden: set[str] = set()
+        # What was said between steps, and answered in one since, by its id; likewise shared. It is
+        # later there than in the conversation that has it already.
+        self.answered: set[str] = set()
         # The ids of the steps: all, the sensitive ones, and of these those the model may answer.
         self._known: Container[object] = ()
         self._sensitive: Collection[str] = ()
@@ -128,7 +131,7 @@ class Record:
         # From the end: it doesn't matter how long the conversation was before.
         began = min(item.created_at for item in found)
         recent = itertools.takewhile(lambda item: item.created_at >= began, reversed(own))
-        known = {item.id for item in recent}
+        known = {item.id for item in recent} | self.answered
         return [item for item in found if item.id not in known]
 
     def _hide_answers(self, items: list[ChatItem]) -> None:
