@@ -35,7 +35,7 @@ LESS = re.compile(
 # what is wrong then.
 MISTAKES = (
     ("def done(", "def is_done(", "livekit.agents.AgentTask.is_done is not present at runtime"),
-    ("user_input:", "user_said:", 'runtime does not have parameter "user_said"'),
+    ("exclude_invalid_function_calls:", "tidy:", 'runtime does not have parameter "tidy"'),
     ("NOT_GIVEN:", "NOT_SAID:", "livekit.agents.NOT_SAID is not present at runtime"),
 )
 
