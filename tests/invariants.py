@@ -21,23 +21,29 @@ from reflow import (
     StepSkipped,
     StepsMadeStale,
 )
+from reflow._machine import Machine
+from reflow._plan import Plan
+from reflow._replay import apply
 from reflow._states import DONE
 
 if TYPE_CHECKING:
     from support import Log
 
 
-def check_order(log: Log) -> None:
+def check_order(log: Log, flow: Flow[None]) -> None:
     """Every requested step runs, in order, once per request.
 
     The queue is followed by the rules alone: what is served, dropped, or settled without a visit
     leaves it; what is asked for moves to its front at the next visit.
     """
+    # Only asked what is closed.
+    shadow = Machine(Plan("random", flow.steps))
     asked: list[str] = []
     detour: list[str] = []
     on_detour = False
     active = ""
     for event in log:
+        apply(shadow, event)
         match event:
             case GoBackRequested(steps=steps):
                 asked += [step for step in steps if step not in asked]
@@ -55,7 +61,8 @@ def check_order(log: Log) -> None:
                 asked = []
                 active = step
             case StepInterrupted(step=step):
-                if on_detour and step not in asked:
+                closed = shadow.closed_by(shadow.plan.ids[step]) is not None
+                if on_detour and step not in asked and not closed:
                     detour.insert(0, step)
                 active = ""
             case RequestsDropped(steps=steps):

@@ -174,7 +174,7 @@ def test_invariants_and_backends(case: Case) -> None:
     for backend in BACKENDS[1:]:
         other, _, _ = play(case, backend)
         assert [repr(event) for event in other] == texts
-    check_order(log)
+    check_order(log, flow)
     check_settled(log, run)
     check_reasons(log, run)
     check_answers(log, flow, run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from . import _events as e
 from ._compat import annotations_of
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from ._fingerprint import Fingerprint
     from ._plan import Plan
+
+    _Request: TypeAlias = e.GoBackRequested | e.StepAnswered | e.StepSkipped
 
 
 def go_on(
@@ -118,7 +120,7 @@ def renew(machine: Machine, early: Iterable[e.Event]) -> None:
     plan = machine.plan
     # An answer is no news only if nothing was asked of its step before.
     touched: set[str] = set()
-    news: list[e.GoBackRequested | e.StepAnswered | e.StepSkipped] = []
+    news: list[_Request] = []
     for event in early:
         if isinstance(event, e.StepAnswered):
             if event.step in touched or not _takes(machine, event):
@@ -132,14 +134,17 @@ def renew(machine: Machine, early: Iterable[e.Event]) -> None:
             f"the run of flow {plan.flow!r} is complete in the journal: too late for a request"
         )
         raise RunFinishedError(message)
+    if not news:
+        return
     refused: dict[str, str] = {}
+    # One after the other: what settles by the first of them may be closed to the next.
+    probe = Machine(plan)
+    probe.take_over(machine)
     for event in news:
-        if isinstance(event, e.GoBackRequested):
-            for name in event.steps:
-                why = machine.refusal(plan.ids[name], ahead=event.ahead)
-                refused |= {} if why is None else {name: why}
-        elif (closed := machine.closed_by(plan.ids[event.step])) is not None:
-            refused[event.step] = f"behind the point of no return {closed!r}"
+        if reasons := _refused(probe, event):
+            refused |= reasons
+        else:
+            _ask(probe, event)
     if refused:
         faults = (f"step {name!r}: {why}" for name, why in refused.items())
         message = (
@@ -147,15 +152,30 @@ def renew(machine: Machine, early: Iterable[e.Event]) -> None:
         )
         raise GoBackError(f"{message}: {listed(faults)}", refused)
     for event in news:
-        match event:
-            case e.GoBackRequested(steps=steps, ahead=ahead):
-                machine.request((plan.ids[name] for name in steps), ahead=ahead)
-            case e.StepAnswered(step=step, value=value):
-                machine.answer(plan.ids[step], value)
-            case e.StepSkipped(step=step):
-                machine.skip(plan.ids[step])
-            case _:
-                assert_never(event)
+        _ask(machine, event)
+
+
+def _refused(machine: Machine, event: _Request) -> dict[str, str]:
+    """Say by step why something can't be asked for now."""
+    ids = machine.plan.ids
+    if isinstance(event, e.GoBackRequested):
+        reasons = ((name, machine.refusal(ids[name], ahead=event.ahead)) for name in event.steps)
+        return {name: why for name, why in reasons if why is not None}
+    closed = machine.closed_by(ids[event.step])
+    return {} if closed is None else {event.step: f"behind the point of no return {closed!r}"}
+
+
+def _ask(machine: Machine, event: _Request) -> None:
+    ids = machine.plan.ids
+    match event:
+        case e.GoBackRequested(steps=steps, ahead=ahead):
+            machine.request((ids[name] for name in steps), ahead=ahead)
+        case e.StepAnswered(step=step, value=value):
+            machine.answer(ids[step], value)
+        case e.StepSkipped(step=step):
+            machine.skip(ids[step])
+        case _:
+            assert_never(event)
 
 
 def _takes(machine: Machine, event: e.StepAnswered) -> bool:

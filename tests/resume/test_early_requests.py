@@ -11,7 +11,16 @@ import pytest
 from journals import KEY
 from support import Log, add, answering, failing_on, last
 
-from reflow import Flow, GoBackError, MemoryJournal, RunFinishedError, RunState, Step, Visit
+from reflow import (
+    Flow,
+    GoBackError,
+    MemoryJournal,
+    RunFinishedError,
+    RunState,
+    RunStoppedError,
+    Step,
+    Visit,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -100,6 +109,39 @@ async def test_what_is_refused() -> None:
     assert sorted(raised.value.refused) == ["a", "pay"]
     assert await journal.read(KEY) == before
     assert run.state is RunState.FAILED
+
+
+@pytest.mark.parametrize("then", ["answer", "skip", "jump ahead"])
+async def test_what_closes_a_step_to_the_next_request(then: str) -> None:
+    """A first answer settles a step before a point of no return that is done: that counts."""
+    flow, log, journal = Flow("f"), Log(), MemoryJournal()
+    step = add(flow, "a")
+
+    async def ask(visit: Visit) -> str:
+        return answering(visit)
+
+    flow.step("b", id="b", optional=True)(ask)
+    pay = flow.step("pay", id="pay", point_of_no_return=True)(ask)
+    run = flow.prepare(journal=journal, key=KEY)
+    run.answer(pay, "paid")
+    run.stop("for now")
+    with pytest.raises(RunStoppedError):
+        await run.drive()
+    before = await journal.read(KEY)
+    run = flow.prepare(journal=journal, key=KEY)
+    run.answer(step, "first")
+    if then == "answer":
+        run.answer(step, "second")
+    elif then == "skip":
+        run.skip("b")
+        run.skip("b")
+    else:
+        run.jump_ahead(step)
+    with pytest.raises(GoBackError, match="behind the point of no return 'pay'"):
+        await run.drive()
+    assert await journal.read(KEY) == before
+    await flow.run(journal=journal, key=KEY, observers=[log])
+    assert log.entered == ["a", "b"]
 
 
 async def test_of_a_complete_run() -> None:
