@@ -33,7 +33,6 @@ from reflow import (
     StepInterrupted,
     Visit,
 )
-from reflow._continuing import news_of
 from reflow._machine import Machine
 from reflow._plan import Plan
 from reflow._replay import apply
@@ -86,7 +85,7 @@ class Way:
         self.run: Run | None = None
         self.flow: Flow[None]
         self.told: list[list[Event]] = []
-        self.asked: list[Event] = []
+        self.asked: set[object] = set()
 
     async def go_on(self, cut: Cut | None) -> str:
         """Go on in another run, until it ends or is cut off; give what was refused, if it was."""
@@ -113,12 +112,11 @@ class Way:
             observers=[log, end],
         )
         earlier, self.run = self.run, run
-        asked: list[Event] = []
+        asked: set[object] = set()
         for request in () if cut is None else cut.early:
-            events = asked_by(self.flow, request)
-            asked += events
-            # In memory it is no news.
-            if self.journal is None or news_of(events, self.asked):
+            asked.add(what := meant_by(request))
+            # In memory it would be no news.
+            if what not in self.asked:
                 ask(run, request)
         self.asked = asked
         try:
@@ -134,11 +132,12 @@ class Way:
         return ""
 
 
-def asked_by(flow: Flow[None], request: Response) -> list[Event]:
-    """Give the events of what is asked of a run before it begins."""
-    run = flow.prepare()
-    ask(run, request)
-    return list(machine_of(run).log or ())
+def meant_by(request: Response) -> object:
+    """Give what tells a request from others."""
+    targets = tuple(dict.fromkeys(request.targets))
+    if request.kind == "jump_ahead":
+        return targets
+    return request.kind, targets[0], request.value if request.kind == "answer" else 0
 
 
 def ask(run: Run, request: Response) -> None:
