@@ -215,6 +215,15 @@ ALLOWED: dict[str, tuple[tuple[Event, ...], tuple[Event, ...]]] = {
         ),
         (Opened("k", "r", resumed=True), entered("b", 3, Reason.RECOVERED)),
     ),
+    "an answer that a step goes by which was cut off": (
+        (*A, entered("b")),
+        (
+            Opened("k", "r", resumed=True),
+            RunStarted("f"),
+            StepAnswered("a", "z", changed=True),
+            entered("b", 2, Reason.RECOVERED),
+        ),
+    ),
     "a failed revisit in a run that goes on in memory": (
         (
             *A,
