@@ -128,10 +128,14 @@ async def test_at_waits_until_a_shielded_visit_is_left() -> None:
     a = add(flow, "a")
 
     async def stubborn(visit: Visit) -> str:
-        with anyio.CancelScope(shield=visit.number < 3):
+        if visit.number == 3:
+            await seen.wait()
+            return "b"
+        with anyio.CancelScope(shield=True):
             await anyio.sleep(0.01)
-        return await interrupted() if visit.number < 3 else "b"
+        return await interrupted()
 
+    seen = anyio.Event()
     b = flow.step("b", id="b", depends_on=[a])(stubborn)
     async with drive(flow) as d:
         await d.at(b)
@@ -139,6 +143,7 @@ async def test_at_waits_until_a_shielded_visit_is_left() -> None:
         assert (await d.at(b)).number == 2
         d.run.go_back(a)
         assert (await d.at(b)).number == 3
+        seen.set()
         await d.finish()
 
 
