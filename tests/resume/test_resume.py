@@ -30,6 +30,7 @@ from reflow import (
     RunState,
     RunStoppedError,
     Skipped,
+    Step,
     StepNotDoneError,
     Visit,
 )
@@ -89,6 +90,29 @@ async def test_a_complete_run_gives_its_results() -> None:
     assert (log, await journal.read(KEY)) == ([], before)
     with pytest.raises(RunFinishedError):
         run.go_back(name)
+
+
+async def test_a_given_answer_stays_the_one() -> None:
+    """What the step returned in spite of it is known, too, and still doesn't count."""
+    journal, log = MemoryJournal(), Log()
+    flow = Flow("f")
+
+    async def act(visit: Visit) -> str:
+        visit.run.answer(a, "given")
+        return "returned"
+
+    async def dying(visit: Visit) -> str:
+        if visit.number == 1:
+            raise KilledError
+        return visit[a]
+
+    a: Step[str] = add(flow, "a", act)
+    b = add(flow, "b", dying)
+    left = await killed(flow.prepare(journal=journal, key=KEY), journal)
+    assert "AnswerSuperseded" in await kinds(left)
+    results = await flow.run(journal=left, key=KEY, observers=[log])
+    assert (results[a], results[b]) == ("given", "given")
+    assert log.visits == ["b 2 recovered"]
 
 
 async def test_a_detour_survives() -> None:

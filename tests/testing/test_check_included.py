@@ -90,7 +90,7 @@ def test_what_a_condition_that_raises_has_skipped() -> None:
 
 
 def test_the_rules_of_parts_in_the_model() -> None:
-    """What random schedules rarely come to: going back to a part, or to what a condition failed."""
+    """What random schedules rarely come to, with parts and with what a condition failed."""
     inner, flow = Flow("inner"), Flow("f")
     inner.step("the street", id="street")(unasked)
     flow.include(inner, "the home", id="home", build=count, when=bool)
@@ -107,3 +107,10 @@ def test_the_rules_of_parts_in_the_model() -> None:
     model.failed_by_condition.add(1)
     assert model.with_inside([1], ahead=False) == [1]
     assert model.doubtful == {0}
+    flow.step("the charge", id="charge", point_of_no_return=True)(unasked)
+    model = Model(flow.steps)
+    for i in range(3):
+        model.settle(i, Kind.DONE, i)
+    model.stale.update([0, 1])
+    model.follow(2, changed=False)
+    assert (model.closed, model.stale) == (2, {1})

@@ -61,6 +61,7 @@ def completed(step: str, number: int = 1, value: str = "x", *, changed: bool = F
     return StepCompleted(step, number, value, changed)
 
 
+ERROR = ValueError()
 A = (RunStarted("f"), entered("a"), completed("a"))
 AB = (*A, entered("b"), completed("b"))
 ABC = (*AB, ConditionEvaluated("c", holds=False, read=("b",)), StepSkipped("c", False, True))
@@ -231,13 +232,21 @@ ALLOWED: dict[str, tuple[tuple[Event, ...], tuple[Event, ...]]] = {
             GoBackRequested(("a",)),
             StepInterrupted("b", 1),
             entered("a", 2, Reason.REQUESTED),
-            StepFailed("a", 2, ValueError(), changed=False),
-            RunFailed(ValueError()),
+            StepFailed("a", 2, ERROR, changed=False),
+            RunFailed(ERROR),
             Opened("", "r", resumed=True, again=("a",)),
             RunStarted("f"),
             entered("a", 3, Reason.RECOVERED),
         ),
         (),
+    ),
+    "a failed step in a run that goes on in memory": (
+        (*A[:2], StepFailed("a", 1, ERROR, changed=False), RunFailed(ERROR)),
+        (
+            Opened("", "r", resumed=True, again=("a",)),
+            RunStarted("f"),
+            entered("a", 2, Reason.RECOVERED),
+        ),
     ),
     "a sensitive answer that is needed first": (
         (
