@@ -175,3 +175,20 @@ async def test_a_task_that_is_done_when_made(*, first: bool) -> None:
         await answer(talk, ("c", "3"))
         found = results(await talk.outcome())
     assert (found["b"], found["c"]) == ("known", "3")
+
+
+async def test_a_function_that_speaks() -> None:
+    """It may talk with the user itself, and is interrupted as other steps are."""
+
+    async def greet(visit: Visit) -> str:
+        await talk.session.generate_reply(instructions="Greet.")
+        if visit.number == 1:
+            await visit.go_back("a")
+        return "greeted"
+
+    group = group_of("a")
+    group.step(greet, id="greeting", description="the greeting")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"), ("a", "2"))
+        result = await talk.outcome()
+    assert results(result) == {"a": "2", "greeting": "greeted"}

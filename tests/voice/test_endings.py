@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Never
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
-from livekit.agents import Agent
+from livekit.agents import Agent, function_tool
 from sessions import Ask, Conversation, Reply, Turn, Wait, conversation, obedient
 from typing_extensions import override
 from voice_groups import answer, group_of
@@ -321,3 +321,26 @@ async def test_another_agent_takes_over_during_a_shielded_function() -> None:
         with pytest.raises(GroupStoppedError, match="another agent"):
             await talk.outcome()
         assert talk.session.current_agent is other
+
+
+async def test_a_tool_of_a_step_hands_over() -> None:
+    """As tools in LiveKit do, with the agent that they return: the group ends, that one goes on."""
+
+    class Desk(Ask):
+        @function_tool
+        async def person(self) -> Agent:
+            """Hand over."""
+            return other
+
+    other = Agent(instructions="the other")
+    group = group_of("a").add(lambda: Desk("b"), id="b", description="b")
+    async with conversation(lambda: group) as talk:
+        await answer(talk, ("a", "1"))
+        await talk.at("b")
+        await talk.tries_to_say("person")
+        with pytest.raises(GroupStoppedError, match="another agent") as raised:
+            await talk.outcome()
+        assert raised.value.results.task_results == {"a": "1"}
+        assert talk.session.current_agent is other
+        await talk.say("hello")
+        assert talk.model.turns[-1].instructions == "the other"

@@ -157,6 +157,39 @@ async def test_groups_in_parallel_tools() -> None:
         assert results(await talk.outcome()) == {"a": "2", "b": "5"}
 
 
+async def test_groups_in_parallel_tools_outside_of_any_group() -> None:
+    """One after the other, and each goes back to steps of its own only."""
+    ended, all_ended = list[dict[str, object]](), asyncio.Event()
+
+    @function_tool
+    async def one() -> None:
+        """Ask two things."""
+        ended.append(results(await group_of("a", "b")))
+
+    @function_tool
+    async def two() -> None:
+        """Ask two others."""
+        ended.append(results(await group_of("c", "d")))
+        all_ended.set()
+
+    async with conversation(checkpoint, tools=[one, two]) as talk:
+        talk.session.generate_reply(user_input="one and two")
+        for first, second in (("a", "b"), ("c", "d")):
+            for asks, order in (
+                (first, "record 1"),
+                (second, f"back {first}"),
+                (first, "record 2"),
+                (second, "record 3"),
+            ):
+                await talk.at(asks)
+                talk.session.generate_reply(user_input=order)
+        with anyio.fail_after(60):
+            await all_ended.wait()
+    assert ended == [{"a": "2", "b": "3"}, {"c": "2", "d": "3"}]
+    back = [turn for turn in talk.model.turns if turn.said.startswith("back")]
+    assert [turn.enum_of("out_of_scope", "task_ids") for turn in back] == [["a"], ["c"]]
+
+
 async def test_run_task_in_a_tool_of_a_step() -> None:
     """It says that it is of no use there: the tool fails, the step goes on."""
 
